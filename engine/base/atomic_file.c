@@ -1,0 +1,130 @@
+#include "atomic_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+
+static sp_status fail_errno(sp_error *err, const char *verb, const char *path)
+{
+	return sp_fail(err, SP_IO, "%s %s: %s", verb, path, strerror(errno));
+}
+
+sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err)
+{
+	struct stat info;
+	size_t bytes = strlen(path) + 32;
+	char *temporary = malloc(bytes), *copy = sp_copy_text(path);
+	sp_status st = SP_OK;
+	int fd;
+
+	*out_temporary = NULL;
+	if (!temporary || !copy) {
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory writing %s", path);
+		goto cleanup;
+	}
+	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+		st = sp_fail(err, SP_IO, "cannot write %s: it is a folder; name a file", path);
+		goto cleanup;
+	}
+	if (stat(dirname(copy), &info) != 0 || !S_ISDIR(info.st_mode)) {
+		st = sp_fail(err, SP_IO, "cannot write %s: its folder does not exist", path);
+		goto cleanup;
+	}
+	snprintf(temporary, bytes, "%s.tmp.%ld", path, (long)getpid());
+	fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		st = fail_errno(err, "cannot write", path);
+		goto cleanup;
+	}
+	close(fd);
+	*out_temporary = temporary;
+	temporary = NULL;
+cleanup:
+	free(temporary);
+	free(copy);
+	return st;
+}
+
+sp_status sp_atomic_commit(const char *temporary, const char *path, sp_error *err)
+{
+	int fd = open(temporary, O_RDWR | O_CLOEXEC);
+	sp_status st = SP_OK;
+
+	if (fd < 0 || fsync(fd) != 0)
+		st = fail_errno(err, "cannot flush", path);
+	if (fd >= 0 && close(fd) != 0 && st == SP_OK)
+		st = fail_errno(err, "cannot close", path);
+	if (st == SP_OK && rename(temporary, path) != 0)
+		st = fail_errno(err, "cannot rename to", path);
+	if (st != SP_OK)
+		unlink(temporary);
+	return st;
+}
+
+void sp_atomic_abandon(const char *temporary)
+{
+	if (temporary)
+		unlink(temporary);
+}
+
+sp_status sp_file_read_all(char **out, size_t *out_bytes, const char *path, size_t max_bytes, sp_error *err)
+{
+	FILE *f = fopen(path, "rb");
+	char *data = NULL;
+	size_t used = 0, capacity = 0, got;
+	sp_status st = SP_OK;
+
+	*out = NULL;
+	if (!f)
+		return fail_errno(err, "cannot open", path);
+	do {
+		if ((st = sp_grow_array(&data, &capacity, used + 65536, 1, err)) != SP_OK)
+			goto cleanup;
+		got = fread(data + used, 1, 65535, f);
+		used += got;
+		if (used > max_bytes) {
+			st = sp_fail(err, SP_BAD_INPUT, "%s is larger than %zu bytes", path, max_bytes);
+			goto cleanup;
+		}
+	} while (got);
+	if (ferror(f)) {
+		st = fail_errno(err, "cannot read", path);
+		goto cleanup;
+	}
+	data[used] = '\0';
+	*out = data;
+	*out_bytes = used;
+	data = NULL;
+cleanup:
+	free(data);
+	fclose(f);
+	return st;
+}
+
+sp_status sp_file_write_all(const char *path, const void *data, size_t bytes, sp_error *err)
+{
+	char *temporary;
+	sp_status st = sp_atomic_begin(&temporary, path, err);
+	FILE *f;
+
+	if (st != SP_OK)
+		return st;
+	f = fopen(temporary, "wb");
+	if (!f || fwrite(data, 1, bytes, f) != bytes || fflush(f) != 0)
+		st = fail_errno(err, "cannot write", path);
+	if (f && fclose(f) != 0 && st == SP_OK)
+		st = fail_errno(err, "cannot close", path);
+	if (st == SP_OK)
+		st = sp_atomic_commit(temporary, path, err);
+	else
+		sp_atomic_abandon(temporary);
+	free(temporary);
+	return st;
+}

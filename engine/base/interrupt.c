@@ -1,0 +1,32 @@
+#include "interrupt.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* A signal handler has no parameter of ours, so this one flag is process state. */
+static volatile sig_atomic_t asked;
+
+static void on_signal(int number)
+{
+	struct sigaction standard;
+
+	asked = 1;
+	memset(&standard, 0, sizeof standard);
+	standard.sa_handler = SIG_DFL;
+	sigaction(number, &standard, NULL);
+}
+
+void sp_interrupt_catch(void)
+{
+	struct sigaction ours;
+
+	memset(&ours, 0, sizeof ours);
+	ours.sa_handler = on_signal;
+	sigaction(SIGINT, &ours, NULL);
+	sigaction(SIGTERM, &ours, NULL);
+}
+
+bool sp_interrupt_asked(void)
+{
+	return asked != 0;
+}

@@ -1,0 +1,20 @@
+/* Contours and masks to partial volumes on any grid. */
+#ifndef SP_MASK_H
+#define SP_MASK_H
+
+#include "case.h"
+
+/* fraction_out[z][y][x] (sp_grid_voxels(grid) floats, 0..1): the share of each voxel of grid that lies inside s.
+ * Contours: exact area of the polygons in each voxel column (even-odd), slices extended half a slice gap up and down,
+ * missing slices between two contoured ones interpolated by shape. Masks (on the grid `ct`): exact overlap of voxel
+ * boxes. SP_NO_MEMORY only. */
+sp_status sp_structure_fractions(float *fraction_out, const sp_structure *s, const sp_grid *ct, const sp_grid *grid,
+                                 sp_error *err);
+
+/* The outer box of a structure (mm); false when it is empty. */
+bool sp_structure_bounds(double low_mm[3], double high_mm[3], const sp_structure *s, const sp_grid *ct);
+
+/* Volume in cc of a fraction array on a grid. */
+double sp_fractions_volume_cc(const float *fraction, const sp_grid *grid);
+
+#endif

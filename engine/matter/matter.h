@@ -1,0 +1,36 @@
+/* From CT numbers to matter: mass density, material and electron density; tables of materials and cross-sections. */
+#ifndef SP_MATTER_H
+#define SP_MATTER_H
+
+#include "case.h"
+#include "status.h"
+
+typedef struct sp_matter sp_matter;
+
+/* The materials and HU calibration shipped with the program; calibration_path (CSV as engine/matter/data/
+ * hu_calibration.csv) replaces the latter, NULL keeps it. */
+sp_status sp_matter_create(sp_matter **out, const char *calibration_path, sp_error *err);
+void sp_matter_destroy(sp_matter *m);
+
+/* Index of a material by name, or -1; count and names for messages. */
+int sp_matter_find(const sp_matter *m, const char *name);
+size_t sp_matter_count(const sp_matter *m);
+const char *sp_matter_name(const sp_matter *m, int material);
+
+/* Nominal mass density (g/cm3) and mean Z/A (mol/g, sum of w Z/A). */
+double sp_matter_density_g_cm3(const sp_matter *m, int material);
+double sp_matter_z_over_a(const sp_matter *m, int material);
+
+/* HU of the calibration that gives a material's nominal density (for phantoms), rounded; 0 for water. */
+int16_t sp_matter_hu(const sp_matter *m, int material);
+
+/* Mass density (g/cm3) and electron density relative to water for one HU. */
+double sp_matter_hu_density(const sp_matter *m, int16_t hu);
+double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
+
+/* Electron density relative to liquid water for every CT voxel ([z][y][x] floats), density and material overrides of
+ * the case applied by partial volume; outside the external contour (where there is one) only support and hardware
+ * count, the rest is 0 there. SP_BAD_INPUT names a structure with an unknown material. */
+sp_status sp_matter_electron_density(float *red_out, const sp_matter *m, const sp_case *c, sp_error *err);
+
+#endif

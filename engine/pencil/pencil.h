@@ -1,0 +1,29 @@
+/* The finite-size pencil-beam engine. Physics and kernel layout: docs/physics.md; the loops over voxels and bixels:
+ * cl_kernels/pencil.cl and cl_kernels/fan_trace.cl. */
+#ifndef SP_PENCIL_H
+#define SP_PENCIL_H
+
+#include "beam.h"
+#include "case.h"
+#include "device.h"
+#include "influence.h"
+#include "machine.h"
+
+typedef struct sp_pencil sp_pencil; /* a machine's kernels and a patient's electron density, on a device */
+
+/* red: electron density relative to water on the CT grid ([z][y][x], sp_matter_electron_density). */
+sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
+                           const float *red, sp_error *err);
+void sp_pencil_destroy(sp_pencil *p);
+
+/* The influence matrix for the given voxels of dose_grid (ascending). Bixels farther than cutoff_mm (in the isocentre
+ * plane) from a voxel's projection are left out. Unit: Gy per unit weight; a weight of 1 is the fluence of 1 MU. */
+sp_status sp_pencil_influence(sp_influence **out, sp_pencil *p, const sp_beam_set *beams, const sp_grid *dose_grid,
+                              const uint64_t *voxels, size_t n_voxels, double cutoff_mm, sp_error *err);
+
+/* Dose (Gy) of weighted bixels in every voxel of dose_grid ([z][y][x]), without the matrix and without a cut-off.
+ * weights: beams->n_bixels. */
+sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *beams, const double *weights,
+                         const sp_grid *dose_grid, sp_error *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* The command line: one file a command, one line each in the table of main.c. */
+#ifndef SP_COMMANDS_H
+#define SP_COMMANDS_H
+
+/* Each gets argv with argv[0] = its own name, prints results to stdout and talk to stderr, and returns the process's
+ * exit status (0 done, 1 the plan misses a limit where asked, 2 wrong use or bad input, 3 device, 4 interrupted). */
+
+#include "status.h"
+
+/* Prints "spineplan COMMAND: sentence" on stderr and returns the exit status for it. */
+int sp_command_fail(const char *command, const sp_error *err);
+
+/* "spineplan COMMAND: sentence; see spineplan COMMAND --help", exit status 2. */
+int sp_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

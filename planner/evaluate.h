@@ -1,0 +1,39 @@
+/* What a dose does to each structure: DVH, metrics, conformity, limits with pass or fail. */
+#ifndef SP_EVALUATE_H
+#define SP_EVALUATE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "case.h"
+#include "grid.h"
+#include "protocol.h"
+#include "status.h"
+
+/* Cumulative DVH with exact partial volumes: volume_cc[i] is the volume that gets at least dose_gy[i]. */
+typedef struct {
+	size_t n;
+	float *dose_gy;   /* ascending */
+	float *volume_cc; /* descending */
+	double volume_total_cc, mean_gy, max_gy, min_gy;
+} sp_dvh;
+
+/* From dose and fractions on the same grid. */
+sp_status sp_dvh_make(sp_dvh *out, const float *dose_gy, const float *fraction, const sp_grid *grid, sp_error *err);
+void sp_dvh_finish(sp_dvh *dvh);
+
+/* Largest dose that at least volume_cc receives (D0.03cc), or at least the share (D95: 0.95). */
+double sp_dvh_dose_at_cc(const sp_dvh *dvh, double volume_cc);
+double sp_dvh_dose_at_share(const sp_dvh *dvh, double share);
+/* Volume (cc) that receives at least dose_gy. */
+double sp_dvh_volume_at_gy(const sp_dvh *dvh, double dose_gy);
+
+/* Evaluates a dose (Gy, whole course) against a case's structures and a protocol (NULL: none). The JSON object is
+ * what `spineplan evaluate --json` prints: structures, limits, all_limits_met, paddick_ci, gradient_index. */
+sp_status sp_evaluate(json_t **out, const sp_case *c, const sp_grid *dose_grid, const float *dose_gy,
+                      const sp_protocol *protocol, sp_error *err);
+
+/* The same as a table for people on a stream. */
+void sp_evaluation_print(const json_t *evaluation);
+
+#endif

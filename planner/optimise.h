@@ -1,0 +1,62 @@
+/* Fluence optimisation: objectives and hard limits over an influence matrix, driven by GSL's multimin. */
+#ifndef SP_OPTIMISE_H
+#define SP_OPTIMISE_H
+
+#include "influence.h"
+#include "status.h"
+
+typedef enum {
+	SP_SQUARED_OVERDOSE,  /* mean over the volume of max(0, d - dose)^2 */
+	SP_SQUARED_UNDERDOSE, /* mean over the volume of max(0, dose - d)^2 */
+	SP_SQUARED_DEVIATION, /* mean of (d - dose)^2 */
+	SP_MEAN_DOSE,         /* mean dose */
+	SP_GEUD,              /* max(0, gEUD(a) - dose)^2, or max(0, dose - gEUD)^2 for a < 0 */
+	SP_DVH_MAX,           /* squared overdose, save in the hottest `volume` share of the structure */
+	SP_DVH_MIN,           /* squared underdose, save in the coldest (1 - volume) share */
+	SP_LIMIT_MAX,         /* hard: no voxel above dose */
+	SP_LIMIT_DVH_MAX,     /* hard: at most the share `volume` above dose (D_volume <= dose) */
+	SP_LIMIT_DVH_MIN,     /* hard: at least the share `volume` at dose or more (D_volume >= dose) */
+	SP_LIMIT_MEAN         /* hard: mean dose at most dose */
+} sp_term_kind;
+
+/* One objective or limit on a set of rows of the matrix. */
+typedef struct {
+	sp_term_kind kind;
+	char name[64]; /* structure, for messages and the progress line */
+	double dose_gy;
+	double volume; /* share of the structure's volume, 0..1; for an absolute volume the caller divides */
+	double a;      /* gEUD exponent */
+	double weight; /* penalty of an objective; ignored for limits */
+	size_t n;      /* rows, ascending, and the volume that each stands for (any unit; only ratios count) */
+	const uint32_t *rows;
+	const float *volumes;
+} sp_term;
+
+typedef struct {
+	double max_seconds;        /* wall time, 0: no limit */
+	size_t max_iterations;     /* 0: no limit */
+	double tolerance;          /* relative change of the objective over ten iterations that counts as converged */
+	double limit_tolerance_gy; /* how far a hard limit may be missed at the end */
+	const double *start;       /* starting weights, or NULL for the built-in start */
+	const float *offset_gy;    /* dose added to D w on every row, or NULL */
+	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. */
+	bool (*on_iteration)(void *context, size_t iteration, double objective, double worst_limit_miss_gy,
+	                     const float *dose_gy);
+	void *context;
+} sp_optimise_options;
+
+typedef struct {
+	double objective;            /* of the objectives alone, without the limits' penalties */
+	double worst_limit_miss_gy;  /* 0 when every limit holds */
+	size_t iterations, products; /* products: multiplications with D or its transpose */
+	double seconds;
+	bool converged, interrupted;
+	double kkt_residual; /* largest |projected gradient of the Lagrangian|, relative to the largest |gradient| at 0
+	                      */
+} sp_optimise_result;
+
+/* weights_out: one a column, >= 0. dose_out (rows floats) may be NULL. */
+sp_status sp_optimise(double *weights_out, float *dose_out, sp_optimise_result *result, sp_influence *matrix,
+                      const sp_term *terms, size_t n_terms, const sp_optimise_options *options, sp_error *err);
+
+#endif
