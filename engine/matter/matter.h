@@ -5,6 +5,8 @@
 #include "case.h"
 #include "status.h"
 
+#define SP_MATTER_MAX_Z 92 /* elements are numbered by Z up to here */
+
 typedef struct sp_matter sp_matter;
 
 /* The materials and HU calibration shipped with the program; calibration_path (CSV as engine/matter/data/
@@ -21,11 +23,21 @@ const char *sp_matter_name(const sp_matter *m, int material);
 double sp_matter_density_g_cm3(const sp_matter *m, int material);
 double sp_matter_z_over_a(const sp_matter *m, int material);
 
-/* HU of the calibration that gives a material's nominal density (for phantoms), rounded; 0 for water. */
+/* Weight fractions by atomic number (SP_MATTER_MAX_Z + 1 of them, sum 1); the atomic weight of an element in g/mol (NAN
+ * where no shipped table holds it). */
+const double *sp_matter_weights(const sp_matter *m, int material);
+double sp_matter_atomic_weight(int z);
+
+/* HU of the calibration that comes nearest to a mass density, or to a material's nominal one; within a stretch of
+ * constant density (metals) its middle. Water is 0 and air -1000 by definition of the scale, although a calibration for
+ * tissues gives 0 HU about 1.02 g/cm3: water phantoms need the material override "water". */
+int16_t sp_matter_density_hu(const sp_matter *m, double density_g_cm3);
 int16_t sp_matter_hu(const sp_matter *m, int material);
 
-/* Mass density (g/cm3) and electron density relative to water for one HU. */
+/* Mass density (g/cm3), mean Z/A (mol/g) and electron density relative to water for one HU. Beyond its ends the
+ * calibration keeps its end values. */
 double sp_matter_hu_density(const sp_matter *m, int16_t hu);
+double sp_matter_hu_z_over_a(const sp_matter *m, int16_t hu);
 double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
 
 /* Electron density relative to liquid water for every CT voxel ([z][y][x] floats), density and material overrides of
