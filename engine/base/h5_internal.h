@@ -1,0 +1,54 @@
+/* What h5_read.c (the asking side) and h5_reader.c (the process that answers) say to each other, and what all of
+ * engine/base/h5_*.c need. Both ends are the same program, so the structs cross the socket as they are. */
+#ifndef SP_H5_INTERNAL_H
+#define SP_H5_INTERNAL_H
+
+/* The calls of 1.10, which every later HDF5 still offers under these names. */
+#define H5_USE_110_API
+#include <hdf5.h>
+
+#include "h5.h"
+
+#define SP_H5_PATH_BYTES 1024
+#define SP_H5_NAME_BYTES 256
+
+typedef enum {
+	SP_H5_ASK_OPEN,
+	SP_H5_ASK_LOOK,
+	SP_H5_ASK_LIST,
+	SP_H5_ASK_ROWS,
+	SP_H5_ASK_TEXT,
+	SP_H5_ASK_ATTRIBUTE_NUMBERS,
+	SP_H5_ASK_ATTRIBUTE_TEXT
+} sp_h5_question;
+
+typedef struct {
+	sp_h5_question question;
+	sp_h5_type type;
+	uint64_t first_row, n_rows, n_elements;
+	char path[SP_H5_PATH_BYTES], attribute[SP_H5_NAME_BYTES];
+} sp_h5_request;
+
+/* bytes of payload follow. A failed answer has its sentence (without the file's path) in text and no payload. */
+typedef struct {
+	sp_status status;
+	bool found;
+	uint64_t bytes;
+	sp_h5_info info;
+	char text[1024];
+} sp_h5_reply;
+
+/* Most bytes of text or names that are passed on; more is a damaged or hostile file. */
+#define SP_H5_MAX_TEXT (64u << 20)
+
+/* The memory type of sp_h5_type (a constant of the library: not to be closed), and its form on disk. */
+hid_t sp_h5_memory_type(sp_h5_type type);
+hid_t sp_h5_disk_type(sp_h5_type type);
+
+/* The innermost entry of HDF5's error stack, "" if there is none; clears the stack. */
+void sp_h5_reason(char *out, size_t out_bytes);
+
+/* The life of the reader process: answers questions about the file on the socket until it closes. */
+void sp_h5_reader_serve(int socket_fd, const char *path) __attribute__((noreturn));
+
+#endif
