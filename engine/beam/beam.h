@@ -31,9 +31,10 @@ sp_status sp_beam_frame_make(sp_beam_frame *out, const sp_beam_setup *setup, dou
  * along the beam axis (mm, positive downstream). */
 void sp_beam_project(double *x_mm, double *y_mm, double *axial_mm, const sp_beam_frame *f, const double point_mm[3]);
 
-/* The bixels of one beam: squares of bixel_mm in the isocentre plane with centres on whole multiples of bixel_mm.
- * They are numbered row by row (y ascending), within a row by x ascending, so bixels of a row that follow each other
- * in number also follow each other in x (with gaps where the target has them). */
+/* The bixels of one beam: squares of bixel_mm in the isocentre plane, all centres on one lattice of that pitch (whole
+ * multiples of bixel_mm over a target; a rectangle's lattice starts at its edge). They are numbered row by row (y
+ * ascending), within a row by x ascending, so bixels of a row that follow each other in number also follow each other
+ * in x (with gaps where the target has them). */
 typedef struct {
 	sp_beam_setup setup;
 	sp_beam_frame frame;
@@ -57,7 +58,7 @@ sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size
                             const char *patient_position, double bixel_mm, const float *target_fraction,
                             const sp_grid *grid, double margin_mm, sp_error *err);
 
-/* One beam with a rectangular open field x1..x2, y1..y2 (mm at the isocentre plane). */
+/* One beam with a rectangular open field x1..x2, y1..y2 (mm at the isocentre plane), tiled by whole bixels. */
 sp_status sp_beam_set_rectangle(sp_beam_set **out, const sp_beam_setup *setup, double sad_mm,
                                 const char *patient_position, double bixel_mm, const double field_mm[4], sp_error *err);
 

@@ -8,6 +8,7 @@ typedef struct {
 	char *name;
 	double sad_mm;
 	double source_fwhm_mm[2];  /* focal spot, x and y */
+	double collimator_mm;      /* distance from the source to the edge that shapes the field */
 	char *kernel;              /* name of the pencil kernel table (engine/pencil/kernels) */
 	double fluence_per_mu_cm2; /* photons per cm2 in the isocentre plane in air for 1 MU, open field, on the axis */
 } sp_machine;
