@@ -13,15 +13,16 @@ typedef struct sp_device sp_device; /* one device with its context, one in-order
 
 typedef struct {
 	char name[128], vendor[128], platform[128], version[128], driver[128];
-	bool is_cpu, is_gpu, has_fp64, has_int64_atomics;
-	size_t compute_units, max_work_group, max_alloc_bytes, global_bytes, local_bytes;
+	bool is_cpu, is_gpu, has_fp64, has_int64_atomics, shares_host_memory;
+	size_t compute_units, clock_mhz, max_work_group, max_alloc_bytes, global_bytes, local_bytes;
 } sp_device_info;
 
 /* Every OpenCL device in a stable order; *out is malloc'ed. Zero devices is SP_OK with *n = 0. */
 sp_status sp_device_list(sp_device_info **out, size_t *n, sp_error *err);
 
-/* selector: NULL (then SPINEPLAN_DEVICE, then the best: GPU before CPU, by compute units), an index of
- * sp_device_list, or a part of a name. The choice is logged. SP_DEVICE says what is there when nothing fits. */
+/* selector: NULL (then SPINEPLAN_DEVICE, then the best: GPU before accelerator before CPU, by compute units x clock),
+ * an index of sp_device_list, or a part of the device's, else platform's or vendor's, name (any case). The choice is
+ * logged. SP_DEVICE says what is there when nothing fits. */
 sp_status sp_device_open(sp_device **out, const char *selector, sp_error *err);
 void sp_device_close(sp_device *d);
 
@@ -34,8 +35,16 @@ cl_command_queue sp_device_queue(const sp_device *d);
 size_t sp_device_alloc_limit(const sp_device *d);
 size_t sp_device_memory_limit(const sp_device *d);
 
-/* A kernel of the embedded file (base name, e.g. "pencil.cl") built with options ("-D..."); programs are cached in
- * memory and on disk. The caller releases it with clReleaseKernel. A failed build gives SP_DEVICE with the log. */
+/* Large things that stay on the device (influence matrices) book their bytes, so that two of them do not both count on
+ * the same memory. False when memory_limit would be passed: keep the data on the host then. */
+bool sp_device_reserve(sp_device *d, size_t bytes);
+void sp_device_unreserve(sp_device *d, size_t bytes);
+
+/* A kernel of the embedded file (base name, e.g. "pencil.cl") built with options ("-D...", NULL for none); programs
+ * are cached in memory and on disk. The caller releases it with clReleaseKernel. A failed build gives SP_DEVICE with
+ * the log. Every build also gets -cl-std=CL1.2 and -DSP_DEVICE_IS_CPU=0 or 1.
+ * While developing, SPINEPLAN_KERNEL_DIR names a folder to read kernel files from instead of the embedded ones, and
+ * SPINEPLAN_PROGRAM_CACHE=off leaves the disk cache ($XDG_CACHE_HOME/spineplan or ~/.cache/spineplan) alone. */
 sp_status sp_device_kernel(cl_kernel *out, sp_device *d, const char *file, const char *kernel, const char *options,
                            sp_error *err);
 
