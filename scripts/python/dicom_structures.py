@@ -1,0 +1,90 @@
+"""Reads RTSTRUCT contours into structures of a case."""
+import fnmatch
+
+import numpy as np
+import pydicom
+
+from case_file import BadInput, Structure, role_from_name
+
+TYPE_ROLES = {'EXTERNAL': 'external', 'GTV': 'gtv', 'CTV': 'ctv', 'PTV': 'ptv', 'SUPPORT': 'support'}
+
+
+def refers_to(structure_set, series_uid, frame_uid):
+    """By the series it names, else by the frame of reference; a set that names neither is taken as fitting."""
+    frames = set()
+    for frame in structure_set.get('ReferencedFrameOfReferenceSequence', []):
+        frames.add(str(frame.get('FrameOfReferenceUID', '')))
+        for study in frame.get('RTReferencedStudySequence', []):
+            for series in study.get('RTReferencedSeriesSequence', []):
+                return str(series.SeriesInstanceUID) == series_uid
+    return not frames or frame_uid in frames
+
+
+def choose_sets(found, series_uid, frame_uid, wish):
+    if wish:
+        chosen = [pydicom.dcmread(wish)]
+        if chosen[0].get('Modality') != 'RTSTRUCT':
+            raise BadInput(f'{wish} is no RTSTRUCT (modality {chosen[0].get("Modality")})')
+        return chosen
+    return [s for s in found.structure_sets if refers_to(s, series_uid, frame_uid)]
+
+
+def _polygons(roi_contours, case, name, say):
+    z_mm, dz = case.slice_positions_mm(), case.spacing_mm[2]
+    polygons, outside, open_ones = [], 0, 0
+    for item in roi_contours.get('ContourSequence', []):
+        data = np.array([float(v) for v in item.get('ContourData', [])])
+        if item.get('ContourGeometricType', 'CLOSED_PLANAR') != 'CLOSED_PLANAR' or len(data) < 9:
+            open_ones += 1
+            continue
+        points = data.reshape(-1, 3)
+        if np.ptp(points[:, 2]) > 0.1:
+            raise BadInput(f'structure "{name}" has a contour that is not axial: z from {points[:, 2].min():g} to '
+                           f'{points[:, 2].max():g} mm')
+        z = points[:, 2].mean()
+        k = int(np.rint((z - z_mm[0]) / dz))
+        if not 0 <= k < len(z_mm):
+            outside += 1
+            continue
+        # a plane named to the nearest tenth still means that slice
+        points[:, 2] = z_mm[k] if abs(z - z_mm[k]) < 0.1 * dz else z
+        polygons.append(points)
+    if outside:
+        say(f'"{name}": {outside} contours lie above or below the CT and are left out')
+    if open_ones:
+        say(f'"{name}": {open_ones} points or open lines are left out')
+    return polygons
+
+
+def _role(name, interpreted):
+    if interpreted in TYPE_ROLES:
+        return TYPE_ROLES[interpreted]
+    return role_from_name(name)
+
+
+def read_structures(sets, case, roles, keep, say):
+    """Adds the structures of all sets to the case."""
+    seen = {}
+    for structure_set in sets:
+        label = structure_set.get('StructureSetLabel', structure_set.filename)
+        interpreted = {int(o.ReferencedROINumber): str(o.get('RTROIInterpretedType', ''))
+                       for o in structure_set.get('RTROIObservationsSequence', [])}
+        contours = {int(c.ReferencedROINumber): c for c in structure_set.get('ROIContourSequence', [])}
+        for roi in structure_set.get('StructureSetROISequence', []):
+            number, raw = int(roi.ROINumber), str(roi.get('ROIName', '')).strip()
+            name = raw.replace('/', '_') or f'ROI {number}'  # HDF5 keeps the slash for itself
+            if keep and not any(fnmatch.fnmatchcase(name, pattern) for pattern in keep):
+                continue
+            if name in seen:
+                raise BadInput(f'structure "{name}" is in "{seen[name]}" and in "{label}"; choose one RTSTRUCT with '
+                               '--structures FILE')
+            polygons = _polygons(contours[number], case, name, say) if number in contours else []
+            if not polygons:
+                say(f'"{name}" has no contours on this CT and is left out')
+                continue
+            colour = contours[number].get('ROIDisplayColor')
+            seen[name] = label
+            case.structures.append(Structure(name, roles.pop(name, None) or _role(name, interpreted.get(number)),
+                                             tuple(int(v) for v in colour) if colour else None, polygons))
+    if roles:
+        raise BadInput(f'--role names structures that are not there: {", ".join(roles)}; there are: ' + ', '.join(seen))
