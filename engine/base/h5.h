@@ -15,6 +15,10 @@
 #include "status.h"
 
 #define SP_H5_MAX_RANK 8
+#define SP_H5_PATH_BYTES 1024
+
+/* path_out = a + b + c, cut off at SP_H5_PATH_BYTES. */
+void sp_h5_join(char path_out[SP_H5_PATH_BYTES], const char *a, const char *b, const char *c);
 
 /* The number type in our memory; in a file that we write also the type on disk (little endian). */
 typedef enum { SP_H5_U8, SP_H5_I16, SP_H5_I32, SP_H5_U32, SP_H5_I64, SP_H5_U64, SP_H5_F32, SP_H5_F64 } sp_h5_type;
@@ -47,6 +51,9 @@ sp_status sp_h5_write_begin(sp_h5_out *f, const char *path, sp_h5_type type, int
 sp_status sp_h5_write_rows(sp_h5_out *f, const char *path, sp_h5_type type, uint64_t first_row, uint64_t n_rows,
                            const void *data, sp_error *err);
 
+/* Rows that a chunk of a compressed dataset holds: writing whole chunks at a time compresses each only once. */
+uint64_t sp_h5_chunk_rows(int rank, const uint64_t *dims);
+
 /* Text of any length as a scalar dataset (UTF-8); attributes hold 64 kB at most. */
 sp_status sp_h5_write_text(sp_h5_out *f, const char *path, const char *text, sp_error *err);
 
@@ -67,6 +74,7 @@ typedef struct {
 	sp_h5_kind kind;
 	sp_h5_class class;
 	size_t element_bytes;
+	bool is_signed; /* integers */
 	int rank;
 	uint64_t dims[SP_H5_MAX_RANK];
 	uint64_t elements;

@@ -9,7 +9,6 @@
 
 #include "h5.h"
 
-#define SP_H5_PATH_BYTES 1024
 #define SP_H5_NAME_BYTES 256
 
 typedef enum {

@@ -272,6 +272,7 @@ static void answer_look(reader *r, const sp_h5_request *rq)
 		}
 		info->class = class_of(type);
 		info->element_bytes = H5Tget_size(type);
+		info->is_signed = H5Tget_class(type) == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
 		if (!take_shape(info, space)) {
 			refuse(r, ":%s has more dimensions or elements than can be", rq->path);
 			goto cleanup;

@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+void sp_h5_join(char path_out[SP_H5_PATH_BYTES], const char *a, const char *b, const char *c)
+{
+	snprintf(path_out, SP_H5_PATH_BYTES, "%s%s%s", a, b, c);
+}
+
 size_t sp_h5_type_bytes(sp_h5_type type)
 {
 	static const size_t bytes[] = {1, 2, 4, 4, 8, 8, 4, 8};

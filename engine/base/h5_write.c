@@ -140,8 +140,17 @@ static void choose_chunk(hsize_t chunk[SP_H5_MAX_RANK], int rank, const uint64_t
 
 	for (int i = rank - 1; i >= 0; i--) {
 		chunk[i] = dims[i] < room ? dims[i] : room;
+		chunk[i] = chunk[i] ? chunk[i] : 1;
 		room /= chunk[i];
 	}
+}
+
+uint64_t sp_h5_chunk_rows(int rank, const uint64_t *dims)
+{
+	hsize_t chunk[SP_H5_MAX_RANK];
+
+	choose_chunk(chunk, rank, dims);
+	return chunk[0];
 }
 
 static hid_t create_dataset(sp_h5_out *f, const char *path, hid_t type, int rank, const uint64_t *dims, bool compress)

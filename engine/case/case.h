@@ -47,10 +47,10 @@ typedef struct {
 
 typedef struct {
 	bool present;
-	double dose_gy; /* whole course */
-	unsigned fractions;
-	char *target;   /* structure name; NULL: the PTV, else CTV, else GTV */
-	char *protocol; /* protocol name, NULL for none */
+	double dose_gy;     /* whole course; 0 (only with a protocol): the protocol's */
+	unsigned fractions; /* 0 (only with a protocol): the protocol's */
+	char *target;       /* structure name; NULL: the PTV, else CTV, else GTV */
+	char *protocol;     /* protocol name, NULL for none */
 } sp_prescription;
 
 typedef struct {
@@ -81,6 +81,10 @@ sp_status sp_case_write(const sp_case *c, const char *path, sp_error *err);
 
 /* What sp_case_read checks, for a case that was made in memory. */
 sp_status sp_case_check(const sp_case *c, sp_error *err);
+
+/* What is allowed but a user should know (a contour outside the CT, a target that overlaps the cord ...): *n_out
+ * sentences in one allocation, free(*out). */
+sp_status sp_case_warnings(char ***out, size_t *n_out, const sp_case *c, sp_error *err);
 
 void sp_case_destroy(sp_case *c);
 

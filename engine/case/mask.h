@@ -11,8 +11,14 @@
 sp_status sp_structure_fractions(float *fraction_out, const sp_structure *s, const sp_grid *ct, const sp_grid *grid,
                                  sp_error *err);
 
+/* Gives s the mask in[z][y][x] (non-zero: inside; the whole CT grid), cropped and copied. */
+sp_status sp_structure_set_mask(sp_structure *s, const uint8_t *in, const sp_grid *ct, sp_error *err);
+
 /* The outer box of a structure (mm); false when it is empty. */
 bool sp_structure_bounds(double low_mm[3], double high_mm[3], const sp_structure *s, const sp_grid *ct);
+
+/* Volume of a structure: that of its contours' slabs or of its mask's voxels, whatever the grid; 0 when empty. */
+sp_status sp_structure_volume_cc(double *out_cc, const sp_structure *s, const sp_grid *ct, sp_error *err);
 
 /* Volume in cc of a fraction array on a grid. */
 double sp_fractions_volume_cc(const float *fraction, const sp_grid *grid);
