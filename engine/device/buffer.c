@@ -18,6 +18,7 @@ sp_status sp_buffer_create(cl_mem *out, sp_device *d, cl_mem_flags flags, size_t
 		               what, (double)bytes / MEBI, d->info.name, (double)d->alloc_limit / MEBI);
 	if (bytes == 0) {
 		bytes = SMALLEST_BYTES;
+		flags &= ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
 	} else if (data) {
 		if (!(flags & CL_MEM_USE_HOST_PTR))
 			flags |= CL_MEM_COPY_HOST_PTR;
