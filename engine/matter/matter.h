@@ -5,7 +5,8 @@
 #include "case.h"
 #include "status.h"
 
-#define SP_MATTER_MAX_Z 92 /* elements are numbered by Z up to here */
+#define SP_MATTER_MAX_Z 92               /* elements are numbered by Z up to here */
+#define SP_MATTER_MAX_DENSITY_G_CM3 25.0 /* no matter is denser (osmium: 22.6) */
 
 typedef struct sp_matter sp_matter;
 
@@ -40,9 +41,12 @@ double sp_matter_hu_density(const sp_matter *m, int16_t hu);
 double sp_matter_hu_z_over_a(const sp_matter *m, int16_t hu);
 double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
 
-/* Electron density relative to liquid water for every CT voxel ([z][y][x] floats), density and material overrides of
- * the case applied by partial volume; outside the external contour (where there is one) only support and hardware
- * count, the rest is 0 there. SP_BAD_INPUT names a structure with an unknown material. */
+/* Electron density relative to liquid water for every CT voxel ([z][y][x] floats). Where there is an external contour,
+ * only support and hardware count outside of it, the rest is 0. Overrides replace the CT's values by partial volume:
+ * first that of the external contour, then those of the other structures in the order of the case (inside the external
+ * contour only), then those of support and hardware. A density without a material is the calibration's matter of that
+ * density; a material without a density has its nominal one. SP_BAD_INPUT names a structure whose material is unknown.
+ */
 sp_status sp_matter_electron_density(float *red_out, const sp_matter *m, const sp_case *c, sp_error *err);
 
 #endif
