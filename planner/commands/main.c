@@ -14,6 +14,8 @@ typedef struct {
 } command;
 
 static const command commands[] = {
+        {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
+        {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {NULL, NULL, NULL},
 };
 
