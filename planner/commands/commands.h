@@ -16,4 +16,6 @@ int sp_command_fail(const char *command, const sp_error *err);
 /* "spineplan COMMAND: sentence; see spineplan COMMAND --help", exit status 2. */
 int sp_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+int sp_command_evaluate(int argc, char **argv);
+
 #endif
