@@ -8,6 +8,8 @@
 #include "case.h"
 #include "status.h"
 
+#define SP_PLAN_VERSION 1
+
 typedef struct {
 	const sp_case *c;      /* structures, prescription and CT are carried over */
 	const char *technique; /* "fluence" */
@@ -20,6 +22,7 @@ typedef struct {
 	const json_t *provenance; /* version, device, seed, case sha256, command line, seconds by stage */
 } sp_plan;
 
+/* Also makes the DVHs that the file holds. Atomic: the file appears whole or not at all. */
 sp_status sp_plan_write(const sp_plan *p, const char *path, sp_error *err);
 
 /* What a plan file holds, owned by it. */

@@ -57,7 +57,7 @@ static void a_wrong_file_is_refused_with_its_name_and_key(void **state)
 	        {"name: a\nsad_mm: far\n", "sad_mm"},
 	        {"name: a\nsad: 1000\n", "sad"},
 	        {"name: a\nsad_mm: 1000\nsource_fwhm_mm: [1]\n", "source_fwhm_mm"},
-	        {"name: [\n", "machine file"},
+	        {"name: [\n", PATH},
 	        {"name: a\nsad_mm: 1000\nsource_fwhm_mm: [1, 99]\ncollimator_mm: 500\nkernel: mohan6\n"
 	         "fluence_per_mu_cm2: 1e9\n",
 	         "source_fwhm_mm[1] is 99, expected 0 to 20"},

@@ -54,6 +54,9 @@ sp_status sp_h5_write_rows(sp_h5_out *f, const char *path, sp_h5_type type, uint
 /* Rows that a chunk of a compressed dataset holds: writing whole chunks at a time compresses each only once. */
 uint64_t sp_h5_chunk_rows(int rank, const uint64_t *dims);
 
+/* A second name (hard link) for an object that exists. */
+sp_status sp_h5_link(sp_h5_out *f, const char *existing, const char *name, sp_error *err);
+
 /* Text of any length as a scalar dataset (UTF-8); attributes hold 64 kB at most. */
 sp_status sp_h5_write_text(sp_h5_out *f, const char *path, const char *text, sp_error *err);
 

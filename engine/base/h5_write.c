@@ -133,6 +133,17 @@ sp_status sp_h5_write_group(sp_h5_out *f, const char *group, sp_error *err)
 	return st;
 }
 
+sp_status sp_h5_link(sp_h5_out *f, const char *existing, const char *name, sp_error *err)
+{
+	hid_t links = link_properties();
+	sp_status st = SP_OK;
+
+	if (H5Lcreate_hard(f->file, existing, f->file, name, links, H5P_DEFAULT) < 0)
+		st = fail_write(f, name, NULL, err);
+	H5Pclose(links);
+	return st;
+}
+
 /* Whole trailing dimensions as far as they fit; so a 512 x 512 slice is one chunk, and slices are read one by one. */
 static void choose_chunk(hsize_t chunk[SP_H5_MAX_RANK], int rank, const uint64_t *dims)
 {

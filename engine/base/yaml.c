@@ -57,6 +57,8 @@ sp_status sp_yaml_load(void **out, const char *text, size_t bytes, const char *w
 		return sp_fail(err, SP_NO_MEMORY, "reading %s", where);
 	if (result != CYAML_OK)
 		return sp_fail(err, SP_BAD_INPUT, "%s: %s", where, c.used > 0 ? c.text : cyaml_strerror(result));
+	if (!*out)
+		return sp_fail(err, SP_BAD_INPUT, "%s: the file is empty", where);
 	return SP_OK;
 }
 

@@ -1,13 +1,10 @@
-/* Machine files: YAML checked against a schema by libcyaml. */
+/* Machine files: YAML checked against a schema. */
 #include "machine.h"
 
-#include "alloc.h"
 #include "atomic_file.h"
 #include "embedded.h"
+#include "yaml.h"
 
-#include <cyaml/cyaml.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,43 +26,6 @@ static const cyaml_schema_field_t fields[] = {
 };
 
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, sp_machine, fields)};
-
-/* What libcyaml says while it gives up: the reason first, then where it stood. */
-typedef struct {
-	char text[512];
-	size_t used;
-} complaint;
-
-static void listen(cyaml_log_t level, void *context, const char *format, va_list args)
-{
-	complaint *c = context;
-	char line[256];
-	size_t n;
-
-	if (level < CYAML_LOG_ERROR)
-		return;
-	n = (size_t)vsnprintf(line, sizeof line, format, args);
-	n = n < sizeof line ? n : sizeof line - 1;
-	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == ' '))
-		line[--n] = '\0';
-	c->used += (size_t)snprintf(c->text + c->used, sizeof c->text - c->used, "%s%s", c->used ? "; " : "", line);
-	c->used = c->used < sizeof c->text ? c->used : sizeof c->text - 1;
-}
-
-static void *allocate(void *context, void *old, size_t bytes)
-{
-	(void)context;
-	if (bytes == 0) {
-		free(old);
-		return NULL;
-	}
-	return realloc(old, bytes);
-}
-
-static cyaml_config_t config(complaint *c)
-{
-	return (cyaml_config_t){.log_fn = listen, .log_ctx = c, .log_level = CYAML_LOG_WARNING, .mem_fn = allocate};
-}
 
 static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 {
@@ -102,11 +62,9 @@ sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *
 {
 	char file_name[128], names[256], *text = NULL;
 	const sp_embedded *shipped = NULL;
-	complaint said = {0};
-	cyaml_config_t how = config(&said);
 	sp_machine *m = NULL;
 	size_t bytes = 0;
-	cyaml_err_t code;
+	void *loaded = NULL;
 	sp_status st = SP_OK;
 
 	*out = NULL;
@@ -120,15 +78,12 @@ sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *
 	}
 	if (!shipped && (st = sp_file_read_all(&text, &bytes, name_or_path, MAX_FILE_BYTES, err)) != SP_OK)
 		return st;
-	code = cyaml_load_data(shipped ? shipped->data : (const uint8_t *)text, shipped ? shipped->bytes : bytes, &how,
-	                       &schema, (cyaml_data_t **)&m, NULL);
-	if (code != CYAML_OK)
-		st = sp_fail(err, code == CYAML_ERR_OOM ? SP_NO_MEMORY : SP_BAD_INPUT,
-		             "%s is not a machine file: %s%s%s", name_or_path, cyaml_strerror(code),
-		             said.used ? ": " : "", said.text);
-	else if (!m)
+	st = sp_yaml_load(&loaded, shipped ? (const char *)shipped->data : text, shipped ? shipped->bytes : bytes,
+	                  name_or_path, &schema, err);
+	m = loaded;
+	if (st == SP_OK && !m)
 		st = sp_fail(err, SP_BAD_INPUT, "%s is not a machine file: it is empty", name_or_path);
-	else
+	if (st == SP_OK)
 		st = check(m, name_or_path, err);
 	if (st == SP_OK) {
 		*out = m;
@@ -141,9 +96,5 @@ sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *
 
 void sp_machine_destroy(sp_machine *m)
 {
-	if (!m)
-		return;
-	free(m->name);
-	free(m->kernel);
-	free(m);
+	sp_yaml_free(&schema, m);
 }

@@ -42,11 +42,47 @@ static sp_status check_ct(const sp_case *c, sp_error *err)
 	               file, c->patient_position);
 }
 
+/* UTF-8 without control characters, so that names can be printed and go into JSON. */
+static bool is_plain(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		int more = *p < 0x80                 ? 0
+		           : *p >= 0xc2 && *p < 0xe0 ? 1
+		           : (*p & 0xf0) == 0xe0     ? 2
+		           : *p >= 0xf0 && *p < 0xf5 ? 3
+		                                     : -1;
+		unsigned second = p[0] ? p[1] : 0;
+
+		if (more < 0 || *p < 0x20 || *p == 0x7f)
+			return false;
+		/* over-long forms, surrogates, beyond U+10FFFF */
+		if ((*p == 0xe0 && second < 0xa0) || (*p == 0xed && second > 0x9f) || (*p == 0xf0 && second < 0x90) ||
+		    (*p == 0xf4 && second > 0x8f))
+			return false;
+		for (p++; more > 0; more--, p++)
+			if ((*p & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
+
+static sp_status check_text(const sp_case *c, const char *place, const char *text, sp_error *err)
+{
+	if (text && !is_plain(text))
+		return sp_fail(err, SP_BAD_INPUT, "%s:%s is not plain UTF-8 text", sp_case_place(c), place);
+	return SP_OK;
+}
+
 static sp_status check_name(const sp_case *c, const char *group, const char *name, sp_error *err)
 {
 	if (*name == '\0' || strlen(name) > SP_CASE_NAME_BYTES || strchr(name, '/') || strcmp(name, ".") == 0)
 		return sp_fail(err, SP_BAD_INPUT, "%s:%s/%.60s: a name has 1 to %d bytes and no '/', and is not \".\"",
 		               sp_case_place(c), group, name, SP_CASE_NAME_BYTES);
+	if (!is_plain(name))
+		return sp_fail(err, SP_BAD_INPUT, "%s:%s holds a name that is not plain UTF-8 text", sp_case_place(c),
+		               group);
 	return SP_OK;
 }
 
@@ -116,6 +152,8 @@ static sp_status check_structure(const sp_case *c, const sp_structure *s, sp_err
 			        "outline",
 			        file, other->name, s->name);
 	}
+	if (check_text(c, "/structures material", s->material, err) != SP_OK)
+		return SP_BAD_INPUT;
 	if (!isnan(s->density_g_cm3) && !(s->density_g_cm3 >= 0.0 && s->density_g_cm3 <= 25.0))
 		return sp_fail(err, SP_BAD_INPUT, "%s:/structures/%s density_g_cm3 is %g, expected 0 to 25", file,
 		               s->name, s->density_g_cm3);
@@ -138,6 +176,9 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 
 	if (!p->present)
 		return SP_OK;
+	if (check_text(c, "/prescription target", p->target, err) != SP_OK ||
+	    check_text(c, "/prescription protocol", p->protocol, err) != SP_OK)
+		return SP_BAD_INPUT;
 	if (!(p->dose_gy > 0.0) && !(p->protocol && p->dose_gy == 0.0))
 		return sp_fail(err, SP_BAD_INPUT, "%s:/prescription dose_gy is %g, expected > 0", file, p->dose_gy);
 	if (p->fractions == 0 && !p->protocol)

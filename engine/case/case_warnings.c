@@ -125,7 +125,7 @@ sp_status sp_case_warnings(char ***out, size_t *n_out, const sp_case *c, sp_erro
 	if (!sp_case_find_role(c, SP_ROLE_EXTERNAL))
 		warn(&l, "no structure has the role external: the whole CT counts as body");
 	if (!sp_case_find_role(c, SP_ROLE_CORD))
-		warn(&l, "no structure has the role cord: nothing spares it");
+		warn(&l, "no structure has the role cord: no limit holds there");
 	if (!c->prescription.present)
 		warn(&l, "there is no /prescription");
 	for (size_t i = 0; i < c->n_structures && l.st == SP_OK; i++)

@@ -7,12 +7,15 @@
 
 #include "status.h"
 
+int sp_command_check(int argc, char **argv);
+int sp_command_info(int argc, char **argv);
+
 /* Prints "spineplan COMMAND: sentence" on stderr and returns the exit status for it. */
 int sp_command_fail(const char *command, const sp_error *err);
 
 /* "spineplan COMMAND: sentence; see spineplan COMMAND --help", exit status 2. */
 int sp_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-int sp_command_phantom(int argc, char **argv);
+int sp_command_evaluate(int argc, char **argv);
 
 #endif

@@ -14,7 +14,9 @@ typedef struct {
 } command;
 
 static const command commands[] = {
-        {"phantom", sp_command_phantom, "make a case by program"},
+        {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
+        {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
+        {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
         {NULL, NULL, NULL},
 };
 

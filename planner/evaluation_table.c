@@ -1,0 +1,154 @@
+/* An evaluation as tables for people. */
+#include "evaluate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *text(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "-";
+}
+
+static void print_number(const json_t *value, int width, int decimals)
+{
+	if (json_is_number(value))
+		printf(" %*.*f", width, decimals, json_number_value(value));
+	else
+		printf(" %*s", width, "-");
+}
+
+/* Display columns of UTF-8 text: bytes that continue a letter take no place. */
+static int columns(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xC0) != 0x80;
+	return n;
+}
+
+static void print_padded(const char *s, int width)
+{
+	int pad = width - columns(s);
+
+	printf("%s%*s", s, pad > 0 ? pad : 0, "");
+}
+
+static int widest(const json_t *rows, const char *key, int least)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		int n = columns(text(row, key));
+
+		least = n > least ? n : least;
+	}
+	return least > 40 ? 40 : least;
+}
+
+static void print_structures(const json_t *structures)
+{
+	static const char *const keys[] = {"Dmax_Gy", "D0.03cc_Gy", "D2_Gy",   "D50_Gy",
+	                                   "D95_Gy",  "D98_Gy",     "Dmin_Gy", "Dmean_Gy"};
+	static const char *const heads[] = {"Dmax", "D0.03cc", "D2%", "D50%", "D95%", "D98%", "Dmin", "Dmean"};
+	int width = widest(structures, "name", 9);
+	size_t i;
+	json_t *row;
+
+	print_padded("structure", width);
+	printf("  %-9s %9s", "role", "volume");
+	for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
+		printf(" %7s", heads[m]);
+	printf("\n%*s  %-9s %9s", width, "", "", "cc");
+	for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
+		printf(" %7s", "Gy");
+	printf("\n");
+	json_array_foreach(structures, i, row)
+	{
+		const json_t *metrics = json_object_get(row, "metrics");
+
+		print_padded(text(row, "name"), width);
+		printf("  %-9s", text(row, "role"));
+		print_number(json_object_get(row, "volume_cc"), 9, 2);
+		for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
+			print_number(json_object_get(metrics, keys[m]), 7, 2);
+		if (json_number_value(json_object_get(row, "outside_dose_grid_cc")) > 0.0)
+			printf("  %.0f cc beyond the dose grid, taken as 0 Gy",
+			       json_number_value(json_object_get(row, "outside_dose_grid_cc")));
+		printf("\n");
+	}
+}
+
+static void print_judged(const char *title, const json_t *rows, const char *met, const char *missed)
+{
+	int width = widest(rows, "structure", 9);
+	size_t i;
+	json_t *row;
+
+	if (json_array_size(rows) == 0)
+		return;
+	printf("\n%s\n", title);
+	json_array_foreach(rows, i, row)
+	{
+		char metric[64];
+		const char *unit = text(row, "unit");
+		bool good = json_is_true(json_object_get(row, "met"));
+
+		snprintf(metric, sizeof metric, "%s", text(row, "metric"));
+		metric[strcspn(metric, "_")] = '\0';
+		printf("  %s  ", good ? met : missed);
+		print_padded(text(row, "structure"), width);
+		printf("  %-9s", metric);
+		print_number(json_object_get(row, "value"), 8, 2);
+		printf(" %-2s  %s", unit, strcmp(text(row, "sense"), "at least") == 0 ? ">=" : "<=");
+		print_number(json_object_get(row, "limit"), 8, 2);
+		printf(" %-2s%s%s\n", unit, json_is_true(json_object_get(row, "hard")) ? "  hard" : "",
+		       json_is_true(json_object_get(row, "unverified")) ? "  (limit not verified in its source)" : "");
+	}
+}
+
+static void print_index(const json_t *evaluation, const char *key, const char *what, int decimals)
+{
+	const json_t *value = json_object_get(evaluation, key);
+
+	if (!json_is_number(value))
+		return;
+	printf("  ");
+	print_padded(what, 44);
+	print_number(value, 8, decimals);
+	printf("\n");
+}
+
+void sp_evaluation_print(const json_t *evaluation)
+{
+	const json_t *p = json_object_get(evaluation, "prescription");
+	const json_t *met = json_object_get(evaluation, "all_limits_met");
+	size_t skipped = json_array_size(json_object_get(evaluation, "not_judged"));
+
+	if (json_is_number(json_object_get(p, "dose_gy")))
+		printf("Prescription %g Gy in %d fractions to %s", json_number_value(json_object_get(p, "dose_gy")),
+		       (int)json_integer_value(json_object_get(p, "fractions")), text(p, "target"));
+	else
+		printf("No prescription");
+	printf(", protocol %s. Doses in Gy for the whole course.\n\n",
+	       json_is_string(json_object_get(p, "protocol")) ? text(p, "protocol") : "none");
+	print_structures(json_object_get(evaluation, "structures"));
+	print_judged("Limits", json_object_get(evaluation, "limits"), "met   ", "MISSED");
+	print_judged("Goals (give way to the limits)", json_object_get(evaluation, "goals"), "met   ", "missed");
+	if (skipped > 0)
+		printf("  %zu limits could not be judged on this case (--json lists them with the reason)\n", skipped);
+	printf("\nTarget and dose\n");
+	print_index(evaluation, "paddick_ci", "Paddick conformity index (1 is perfect)", 3);
+	print_index(evaluation, "gradient_index", "gradient index V50%/V100%", 2);
+	print_index(evaluation, "homogeneity_index", "homogeneity (D2% - D98%) / D50%", 3);
+	print_index(evaluation, "r50", "V50% / target volume", 2);
+	print_index(evaluation, "hot_spot_pct", "hottest point of the target, % of prescription", 1);
+	printf("\n%s\nResearch software, not a medical device. Doses need independent verification.\n",
+	       json_is_true(met)    ? "All limits met."
+	       : json_is_false(met) ? "NOT all limits met."
+	                            : "No limits judged.");
+}
