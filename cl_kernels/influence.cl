@@ -16,23 +16,29 @@
 #define ROWS_PER_ITEM 32 /* rows that a work-item takes in multiply_rows */
 #endif
 
-/* The part's entries first ... as floats, `count` of them and zeros after those. The vector load may reach into the
- * next run, but not past the last value of the part. */
-inline float8 load_values(__global const ushort *value, uint first, uint count, uint n_values)
+/* 8 entries from v on as floats, zeros from the count-th on. */
+inline float8 mask_values(ushort8 v, uint count)
 {
 	const int8 lane = (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-	ushort8 v;
 
-	if (first + VECTOR <= n_values) {
-		v = vload8(0, value + first);
-	} else {
-		ushort tail[VECTOR];
+	return as_float8(as_int8(convert_float8(v)) & (lane < (int8)((int)count)));
+}
 
-		for (uint i = 0; i < VECTOR; i++)
-			tail[i] = i < count ? value[first + i] : 0;
-		v = vload8(0, tail);
-	}
-	return select((float8)(0.0f), convert_float8(v), lane < (int8)((int)min(count, (uint)VECTOR)));
+/* The part's entries first ... as floats, `count` of them and zeros after those. Reads 8 entries at any rate: the last
+ * ones of a run, and then some of the next. */
+inline float8 load_values(__global const ushort *value, uint first, uint count)
+{
+	return mask_values(vload8(0, value + first), count);
+}
+
+/* The same without reading past entry first + count, for the last rows of a part. */
+inline float8 load_last_values(__global const ushort *value, uint first, uint count)
+{
+	ushort tail[VECTOR];
+
+	for (uint i = 0; i < VECTOR; i++)
+		tail[i] = i < count ? value[first + i] : 0;
+	return mask_values(vload8(0, tail), count);
 }
 
 /* dose[first_row + r] = row r times weights. weights holds 8 more entries (any finite numbers) behind the last. */
@@ -42,16 +48,23 @@ __kernel void multiply_rows(__global float *dose, uint first_row, uint n_rows, u
                             __global const ushort *value, __global const float *weights)
 {
 	uint begin = (uint)get_global_id(0) * ROWS_PER_ITEM, end = min(begin + ROWS_PER_ITEM, n_rows);
+	uint run = row_run[begin], v = run_value[run];
 
 	for (uint row = begin; row < end; row++) {
 		float8 sum = (float8)(0.0f);
 		float4 half_sum;
+		uint end_run = row_run[row + 1];
+		bool safe = run_value[end_run] + VECTOR <= n_values;
 
-		for (uint run = row_run[row]; run < row_run[row + 1]; run++) {
-			uint v = run_value[run], v_end = run_value[run + 1], column = run_column[run];
+		for (; run < end_run; run++) {
+			uint v_end = run_value[run + 1];
+			__global const float *w = weights + run_column[run];
 
-			for (; v < v_end; v += VECTOR, column += VECTOR)
-				sum = fma(load_values(value, v, v_end - v, n_values), vload8(0, weights + column), sum);
+			for (; v < v_end; v += VECTOR, w += VECTOR)
+				sum = fma(safe ? load_values(value, v, v_end - v)
+				               : load_last_values(value, v, v_end - v),
+				          vload8(0, w), sum);
+			v = v_end;
 		}
 		half_sum = sum.lo + sum.hi;
 		dose[first_row + row] = row_scale[row] * ((half_sum.x + half_sum.y) + (half_sum.z + half_sum.w));
@@ -108,19 +121,23 @@ __kernel void accumulate_rows(__global float *accumulator, uint stride, uint n_c
 			vstore8((float8)(0.0f), 0, sums + column);
 	for (uint row = begin; row < end; row++) {
 		float factor = g[first_row + row];
+		uint end_run;
+		bool safe;
 
 		if (factor == 0.0f)
 			continue;
 		factor *= row_scale[row];
-		for (uint run = row_run[row]; run < row_run[row + 1]; run++) {
-			uint v = run_value[run], v_end = run_value[run + 1], column = run_column[run];
+		end_run = row_run[row + 1];
+		safe = run_value[end_run] + VECTOR <= n_values;
+		for (uint run = row_run[row]; run < end_run; run++) {
+			uint v = run_value[run], v_end = run_value[run + 1];
+			__global float *s = sums + run_column[run];
 
-			for (; v < v_end; v += VECTOR, column += VECTOR) {
-				float8 old = vload8(0, sums + column);
-
-				vstore8(fma(load_values(value, v, v_end - v, n_values), (float8)(factor), old), 0,
-				        sums + column);
-			}
+			for (; v < v_end; v += VECTOR, s += VECTOR)
+				vstore8(fma(safe ? load_values(value, v, v_end - v)
+				                 : load_last_values(value, v, v_end - v),
+				            (float8)(factor), vload8(0, s)),
+				        0, s);
 		}
 	}
 }

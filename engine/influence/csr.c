@@ -1,7 +1,7 @@
 /* Builds parts from compressed rows: finds the runs and rounds each row's entries to 16 bits. */
 #include "influence_internal.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ static sp_status check_row(const sp_csr_rows *rows, size_t row, size_t n_columns
 		if (e > rows->indptr[row] - first && rows->indices[e] <= rows->indices[e - 1])
 			return fail_at(rows, row,
 			               "does not have ascending columns, each once (scipy: sum_duplicates())", err);
-		if (!(rows->data[e] >= 0.0f) || isinf(rows->data[e]))
+		if (!(rows->data[e] >= 0.0f && rows->data[e] <= FLT_MAX))
 			return sp_fail(err, SP_BAD_INPUT, "%s: row %zu, column %lu is %g, expected a finite dose >= 0",
 			               rows->name, rows->first_row + row, (unsigned long)rows->indices[e],
 			               (double)rows->data[e]);
@@ -91,10 +91,11 @@ static bool round_entries(part_arrays *a, const sp_csr_rows *rows, uint64_t begi
 	bool exact = true;
 
 	for (uint64_t e = begin; e < end; e++) {
-		double q = scale > 0.0f ? rint((double)rows->data[e] / (double)scale) : 0.0;
+		/* compiled to a few instructions, which rint() and fmin() are not on every machine */
+		double q = scale > 0.0f ? (double)rows->data[e] / (double)scale + 0.5 : 0.0;
 
-		a->value[e] = (uint16_t)fmin(q, (double)SP_INFLUENCE_FULL_SCALE);
-		exact = exact && scale * (float)a->value[e] == rows->data[e];
+		a->value[e] = q < (double)SP_INFLUENCE_FULL_SCALE ? (uint16_t)q : (uint16_t)SP_INFLUENCE_FULL_SCALE;
+		exact = exact & (scale * (float)a->value[e] == rows->data[e]);
 	}
 	return exact;
 }
@@ -111,7 +112,7 @@ static void round_row(part_arrays *a, const sp_csr_rows *rows, size_t row)
 			return;
 	}
 	for (uint64_t e = begin; e < end; e++)
-		largest = fmaxf(largest, rows->data[e]);
+		largest = rows->data[e] > largest ? rows->data[e] : largest;
 	a->row_scale[row] = largest < SMALLEST_ENTRY ? 0.0f : largest / SP_INFLUENCE_FULL_SCALE;
 	round_entries(a, rows, begin, end, a->row_scale[row]);
 }

@@ -60,6 +60,9 @@ sp_status sp_influence_prepare(sp_influence *m, sp_error *err);
 sp_status sp_influence_prepare_as(sp_influence *m, sp_product_way way, bool local_sums, sp_error *err);
 void sp_influence_unprepare(sp_influence *m);
 
+/* A kernel of influence.cl, all built with the options of m. */
+sp_status sp_influence_kernel(cl_kernel *out, sp_influence *m, const char *kernel, sp_error *err);
+
 /* Compressed rows on their way into a matrix; messages call them `name` and count rows from first_row. indptr may start
  * above 0: indices and data begin with entry indptr[0]. row_scale and run_length are NULL, or what an earlier matrix
  * had, to get exactly its numbers and runs. */

@@ -46,23 +46,28 @@ sp_status sp_influence_prepare(sp_influence *m, sp_error *err)
 	return sp_influence_prepare_as(m, SP_PRODUCT_LANES, local_sums, err);
 }
 
+sp_status sp_influence_kernel(cl_kernel *out, sp_influence *m, const char *kernel, sp_error *err)
+{
+	char options[128];
+
+	snprintf(options, sizeof options, "-DGROUP=%d -DROWS_PER_ITEM=%d%s", LANES_GROUP, ROWS_PER_ITEM,
+	         m->local_sums ? " -DLOCAL_SUMS" : "");
+	return sp_device_kernel(out, m->device, "influence.cl", kernel, options, err);
+}
+
 sp_status sp_influence_prepare_as(sp_influence *m, sp_product_way way, bool local_sums, sp_error *err)
 {
 	bool rows = way == SP_PRODUCT_ROWS;
-	char options[128];
 	sp_status st;
 
 	sp_influence_unprepare(m);
 	m->way = way;
-	choose_blocks(m);
 	m->local_sums = local_sums;
-	snprintf(options, sizeof options, "-DGROUP=%d -DROWS_PER_ITEM=%d%s", LANES_GROUP, ROWS_PER_ITEM,
-	         m->local_sums ? " -DLOCAL_SUMS" : "");
-	if ((st = sp_device_kernel(&m->multiply, m->device, "influence.cl", rows ? "multiply_rows" : "multiply_lanes",
-	                           options, err)) != SP_OK ||
-	    (st = sp_device_kernel(&m->accumulate, m->device, "influence.cl",
-	                           rows ? "accumulate_rows" : "accumulate_lanes", options, err)) != SP_OK ||
-	    (st = sp_device_kernel(&m->sum, m->device, "influence.cl", "sum_blocks", options, err)) != SP_OK ||
+	choose_blocks(m);
+	if ((st = sp_influence_kernel(&m->multiply, m, rows ? "multiply_rows" : "multiply_lanes", err)) != SP_OK ||
+	    (st = sp_influence_kernel(&m->accumulate, m, rows ? "accumulate_rows" : "accumulate_lanes", err)) !=
+	            SP_OK ||
+	    (st = sp_influence_kernel(&m->sum, m, "sum_blocks", err)) != SP_OK ||
 	    (st = sp_buffer_create(&m->weights, m->device, CL_MEM_READ_WRITE, (m->n_columns + VECTOR) * sizeof(float),
 	                           NULL, "weights of the influence matrix", err)) != SP_OK ||
 	    (st = sp_buffer_zero(m->device, m->weights, (m->n_columns + VECTOR) * sizeof(float), err)) != SP_OK ||

@@ -33,9 +33,9 @@ static sp_status selection_init(selection *s, sp_influence *m, size_t largest_pa
 	s->row_run = sp_alloc_array(largest_part + 1, sizeof *s->row_run);
 	if (!s->rows || !s->new_run || !s->new_value || !s->row_run)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory selecting rows of the influence matrix");
-	if ((st = sp_device_kernel(&s->count, m->device, "influence.cl", "count_row_values", NULL, err)) != SP_OK)
+	if ((st = sp_influence_kernel(&s->count, m, "count_row_values", err)) != SP_OK)
 		return st;
-	return sp_device_kernel(&s->copy, m->device, "influence.cl", "copy_rows", NULL, err);
+	return sp_influence_kernel(&s->copy, m, "copy_rows", err);
 }
 
 static void selection_finish(selection *s)

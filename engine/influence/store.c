@@ -118,7 +118,8 @@ static sp_status begin_file(csr_writer *w, const sp_influence *m, sp_error *err)
 	    (st = sp_h5_set_numbers(w->file, "/influence", "origin_mm", SP_H5_F64, 3, m->grid.origin_mm, err)) !=
 	            SP_OK ||
 	    (st = sp_h5_set_text(w->file, "/influence", "unit", "Gy per unit bixel weight", err)) != SP_OK ||
-	    (st = sp_h5_write_begin(w->file, "/influence/data", SP_H5_F32, 1, &m->n_values, true, err)) != SP_OK ||
+	    /* doses look random to deflate: a quarter smaller, but ten times slower to write */
+	    (st = sp_h5_write_begin(w->file, "/influence/data", SP_H5_F32, 1, &m->n_values, false, err)) != SP_OK ||
 	    (st = sp_h5_write_begin(w->file, "/influence/indices", SP_H5_U32, 1, &m->n_values, true, err)) != SP_OK)
 		return st;
 	return sp_h5_write_begin(w->file, "/influence/run_length", SP_H5_U32, 1, &n_runs, true, err);
@@ -212,7 +213,7 @@ static sp_status read_shape(csr_reader *r, sp_error *err)
 		return sp_fail(err, SP_BAD_INPUT, "%s: has no group /influence", r->path);
 	if ((st = read_numbers(shape, 2, r, "shape", 0, 2147483647.0, "numbers of voxels and bixels below 2^31",
 	                       err)) != SP_OK ||
-	    (st = read_numbers(size, 3, r, "size", 1, 65535, "1 to 65535 voxels along x, y and z", err)) != SP_OK ||
+	    (st = read_numbers(size, 3, r, "size", 1, 1e6, "1 to 1e6 voxels along x, y and z", err)) != SP_OK ||
 	    (st = read_numbers(r->grid.spacing_mm, 3, r, "spacing_mm", 1e-3, 1e3, "mm from 0.001 to 1000", err)) !=
 	            SP_OK ||
 	    (st = read_numbers(r->grid.origin_mm, 3, r, "origin_mm", -1e6, 1e6, "mm from -1e6 to 1e6", err)) != SP_OK)
