@@ -6,21 +6,12 @@ coarse CT is still there, and come back as contours on the CT's slices.
 """
 import contourpy
 import numpy as np
-from matplotlib.path import Path
 from scipy.ndimage import distance_transform_edt
 
 from case_file import BadInput, Structure
+from polygon_fill import coverage
 
 FINE_MM = 1.0
-
-
-def _plane_mask(polygons, x_mm, y_mm):
-    inside = np.zeros((len(y_mm), len(x_mm)), bool)
-    xx, yy = np.meshgrid(x_mm, y_mm)
-    points = np.column_stack([xx.ravel(), yy.ravel()])
-    for polygon in polygons:  # even-odd
-        inside ^= Path(polygon[:, :2]).contains_points(points).reshape(inside.shape)
-    return inside
 
 
 class _FineGrid:
@@ -47,7 +38,7 @@ class _FineGrid:
             else:
                 z = self.case.slice_positions_mm()[k]
                 here = [p for p in s.polygons if abs(p[0, 2] - z) < self.case.spacing_mm[2] / 2]
-                plane = _plane_mask(here, self.x_mm, self.y_mm)
+                plane = coverage(here, self.x_mm[0], FINE_MM, len(self.x_mm), self.y_mm[0], FINE_MM, len(self.y_mm)) > 0.5
             planes.append(plane)
         return np.repeat(np.array(planes), self.cuts, axis=0)
 

@@ -1,0 +1,51 @@
+"""Makes one HTML file of a plan that opens in any browser without a network, and PNGs for papers where asked.
+
+example: scripts/report plan.h5 -o report.html --png figures
+"""
+import argparse
+import os
+import pathlib
+import sys
+
+from case_file import BadInput
+from report.page import make_page
+from report.plan_reader import read_plan
+
+
+def write_atomically(path, text):
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        temporary.write_text(text, encoding='utf-8')
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='report', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('plan', type=pathlib.Path, metavar='PLAN.h5')
+    parser.add_argument('-o', '--output', type=pathlib.Path, required=True, metavar='report.html')
+    parser.add_argument('--png', type=pathlib.Path, metavar='DIR', help='also write views.png and dvh.png there')
+    parser.add_argument('--title', help='heading of the page (default: the file\'s name)')
+    args = parser.parse_args()
+    try:
+        plan = read_plan(args.plan)
+        write_atomically(args.output, make_page(plan, args.title))
+        print(f'report: wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)', file=sys.stderr)
+        if args.png:
+            from report.figures import dvh_png, views_png
+            args.png.mkdir(parents=True, exist_ok=True)
+            views_png(plan, args.png / 'views.png')
+            if plan.dvh:
+                dvh_png(plan, args.png / 'dvh.png')
+            print(f'report: wrote PNGs into {args.png}', file=sys.stderr)
+    except (BadInput, OSError) as e:
+        print(f'report: {e}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
