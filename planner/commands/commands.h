@@ -17,5 +17,6 @@ int sp_command_fail(const char *command, const sp_error *err);
 int sp_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int sp_command_evaluate(int argc, char **argv);
+int sp_command_phantom(int argc, char **argv);
 
 #endif

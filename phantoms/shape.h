@@ -1,0 +1,42 @@
+/* Implicit solids: a function that is negative inside and nowhere steeper than 1 (a lower bound of the distance to the
+ * surface, in mm), so that a voxel farther from the surface than its half diagonal needs no second look. */
+#ifndef SP_SHAPE_H
+#define SP_SHAPE_H
+
+#include <math.h>
+
+/* distance(p, data) with p in mm; the shape lies within low..high. data is borrowed. */
+typedef struct {
+	double (*distance)(const double p[3], const void *data);
+	const void *data;
+	double low_mm[3], high_mm[3];
+} sp_shape;
+
+/* Polynomial smooth minimum and maximum: corners between a and b are rounded over the width k (mm). */
+static inline double sp_smooth_min(double a, double b, double k)
+{
+	double h = fmax(k - fabs(a - b), 0.0) / k;
+
+	return fmin(a, b) - 0.25 * h * h * k;
+}
+
+static inline double sp_smooth_max(double a, double b, double k)
+{
+	return -sp_smooth_min(-a, -b, k);
+}
+
+/* An ellipse at the origin with half axes a and b, to first order in the distance. */
+double sp_ellipse(double x, double y, double a, double b);
+
+/* |x/a|^n + |y/b|^n = 1, to first order in the distance (n >= 2). */
+double sp_superellipse(double x, double y, double a, double b, double n);
+
+double sp_ellipsoid(const double p[3], const double centre[3], const double half[3]);
+
+/* A line from a to b whose radius grows from ra to rb, with round ends. */
+double sp_cone_line(const double p[3], const double a[3], const double b[3], double ra, double rb);
+
+/* A cylinder from a to b with flat ends. */
+double sp_rod(const double p[3], const double a[3], const double b[3], double radius);
+
+#endif

@@ -1,0 +1,54 @@
+#include "tumour.h"
+
+static double tumour_in_bone(const double p[3])
+{
+	/* two lobes: the back left of the body, and through the left pedicle to its end */
+	static const double body_at[3] = {4.5, 3.0, -0.5}, body_half[3] = {10.0, 10.5, 8.6};
+	static const double pedicle_at[3] = {11.5, 15.5, 2.5}, pedicle_half[3] = {6.5, 10.0, 7.5};
+	const sp_level *t8 = &sp_levels[SP_LEVEL_T8];
+	double q[3];
+
+	sp_level_coordinates(q, p, t8);
+	return fmax(sp_smooth_min(sp_ellipsoid(q, body_at, body_half), sp_ellipsoid(q, pedicle_at, pedicle_half), 5.0),
+	            sp_vertebra_bone(p, t8));
+}
+
+double sp_tumour_found(const double p[3], const void *data)
+{
+	const sp_spine *spine = data;
+
+	return fmin(tumour_in_bone(p), sp_spine_epidural(p, spine->tumour_grade, spine->tumour_grade));
+}
+
+double sp_tumour_resected(const double p[3], const void *data)
+{
+	const sp_spine *spine = data;
+	double q[3], arch, pedicle, separation;
+
+	if (!spine->operated)
+		return 1e3;
+	sp_level_coordinates(q, p, &sp_levels[SP_LEVEL_T8]);
+	arch = fmax(fmax(24.0 - q[1], fabs(q[0]) - 15.0), fmax(fabs(q[2] + 3.0) - 16.0, q[1] - 52.0));
+	pedicle = fmax(fmax(12.0 - q[1], 5.0 - q[0]), fmax(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0));
+	/* the sac itself is no part of it */
+	separation = fmax(sp_spine_sac(p, spine) - 2.5, fabs(q[2]) - 14.0);
+	if (spine->cage != SP_CAGE_NONE) {
+		double bed = fmax(hypot(q[0] + 1.5, q[1] + 1.0) - 10.0, fabs(q[2]) - 11.9);
+
+		separation = fmin(separation, bed);
+	}
+	return fmax(fmin(fmin(arch, pedicle), separation), -sp_spine_sac(p, spine));
+}
+
+double sp_tumour_left(const double p[3], const void *data)
+{
+	return fmax(sp_tumour_found(p, data), -sp_tumour_resected(p, data));
+}
+
+double sp_tumour_ctv(const double p[3], const void *data)
+{
+	unsigned sectors = sp_consensus_ctv(SP_TUMOUR_SECTORS);
+	double ctv = fmin(sp_vertebra_sectors(p, &sp_levels[SP_LEVEL_T8], sectors), sp_tumour_found(p, data));
+
+	return fmax(ctv, -sp_spine_sac(p, data));
+}
