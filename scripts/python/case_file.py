@@ -116,6 +116,8 @@ def prescription_from(args):
     p = {'dose_gy': args.target_dose, 'fractions': args.fractions, 'target': args.target, 'protocol': args.protocol}
     if (args.target_dose is None) != (args.fractions is None):
         raise BadInput('--target-dose and --fractions belong together')
+    if args.target and args.target_dose is None and not args.protocol:
+        raise BadInput('--target says what a prescription is for: give --target-dose and --fractions, or --protocol')
     if args.target_dose is not None and (not args.target_dose > 0 or args.fractions < 1):
         raise BadInput('--target-dose and --fractions must be positive')
     return {key: value for key, value in p.items() if value is not None}
@@ -140,9 +142,8 @@ def _write_structure(parent, s, case):
     points = np.concatenate(s.polygons) if s.polygons else np.zeros((0, 3))
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in s.polygons])])
     # hundredths of a millimetre: far below any contouring error, and half the bytes
-    group.create_dataset('points_mm', data=np.round(points, 2), compression='gzip', shuffle=True,
-                         chunks=True if len(points) else None) if len(points) else \
-        group.create_dataset('points_mm', data=points)
+    packing = {'compression': 'gzip', 'shuffle': True} if len(points) else {}
+    group.create_dataset('points_mm', data=np.round(points, 2), **packing)
     group.create_dataset('offsets', data=offsets.astype(np.uint64))
 
 
@@ -153,7 +154,7 @@ def write_case(case, path):
     os.close(handle)
     try:
         with h5py.File(temporary, 'w', track_order=True) as f:
-            f.attrs['version'] = np.int32(CASE_VERSION)
+            f.attrs['format'], f.attrs['version'] = 'spineplan-case', np.int32(CASE_VERSION)
             if case.source:
                 f.attrs['source'] = case.source
             nz, ny, nx = case.hu.shape
@@ -164,7 +165,7 @@ def write_case(case, path):
             structures = f.create_group('structures', track_order=True)
             for s in case.structures:
                 _write_structure(structures, s, case)
-            if case.prescription:
+            if case.prescription.keys() & {'dose_gy', 'protocol'}:
                 group = f.create_group('prescription')
                 for key, value in case.prescription.items():
                     group.attrs[key] = value

@@ -1,7 +1,7 @@
 """Targets by rule, for CTs that come with anatomy but without a target: CTV = one structure (a vertebral body),
 PTV = CTV + margin without cord + a rim. Shapes to plan on, not clinical targets.
 
-Both are worked out as signed distances on a grid of at most a millimetre, so that a margin thinner than a voxel of a
+Both are worked out as signed distances on a fine grid, half a millimetre in the plane, so that a margin thinner than a voxel of a
 coarse CT is still there, and come back as contours on the CT's slices.
 """
 import contourpy
@@ -11,7 +11,8 @@ from scipy.ndimage import distance_transform_edt
 from case_file import BadInput, Structure
 from polygon_fill import coverage
 
-FINE_MM = 1.0
+FINE_MM = 0.5
+FINE_Z_MM = 1.0
 
 
 class _FineGrid:
@@ -20,7 +21,7 @@ class _FineGrid:
     def __init__(self, case, low_mm, high_mm):
         self.x_mm = np.arange(low_mm[0], high_mm[0] + FINE_MM, FINE_MM)
         self.y_mm = np.arange(low_mm[1], high_mm[1] + FINE_MM, FINE_MM)
-        self.cuts = 2 * int(np.ceil(case.spacing_mm[2] / FINE_MM / 2)) + 1  # odd: the middle one is the slice's own
+        self.cuts = 2 * int(np.ceil(case.spacing_mm[2] / FINE_Z_MM / 2)) - 1  # odd: the middle one is the slice's own
         z_mm = case.slice_positions_mm()
         self.slices = np.flatnonzero((z_mm >= low_mm[2]) & (z_mm <= high_mm[2]))
         self.sampling_mm = (case.spacing_mm[2] / self.cuts, FINE_MM, FINE_MM)

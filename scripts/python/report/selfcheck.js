@@ -1,8 +1,12 @@
 'use strict';
 /* Opened with #selfcheck the page exercises itself and leaves what it saw in <html data-selfcheck>, for tests. */
 SP.selfCheck = async function () {
+	const scratch = document.createElement('canvas'), pen = scratch.getContext('2d', {willReadFrequently: true});
 	const print = canvas => {
-		const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+		scratch.width = canvas.width;
+		scratch.height = canvas.height;
+		pen.drawImage(canvas, 0, 0);
+		const d = pen.getImageData(0, 0, canvas.width, canvas.height).data;
 		let sum = 0, coloured = 0, lit = 0;
 		for (let i = 0; i < d.length; i += 4) {
 			sum = (sum * 31 + d[i] + 7 * d[i + 1] + 13 * d[i + 2]) % 4294967296;
