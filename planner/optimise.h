@@ -35,11 +35,13 @@ typedef struct {
 typedef struct {
 	double max_seconds;        /* wall time, 0: no limit */
 	size_t max_iterations;     /* 0: no limit */
-	double tolerance;          /* relative change of the objective over ten iterations that counts as converged */
-	double limit_tolerance_gy; /* how far a hard limit may be missed at the end */
+	double tolerance;          /* relative change of the objective over ten iterations that counts as converged;
+	                            * 0: 1e-4 */
+	double limit_tolerance_gy; /* how far a hard limit may be missed at the end; 0: 0.1. A fifth of it is aimed at */
 	const double *start;       /* starting weights, or NULL for the built-in start */
 	const float *offset_gy;    /* dose added to D w on every row, or NULL */
-	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. */
+	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. dose_gy has every row of the
+	 * matrix, but only rows that can cost something (targets always) are up to date. */
 	bool (*on_iteration)(void *context, size_t iteration, double objective, double worst_limit_miss_gy,
 	                     const float *dose_gy);
 	void *context;
@@ -48,14 +50,19 @@ typedef struct {
 typedef struct {
 	double objective;            /* of the objectives alone, without the limits' penalties */
 	double worst_limit_miss_gy;  /* 0 when every limit holds */
-	size_t iterations, products; /* products: multiplications with D or its transpose */
+	size_t worst_limit;          /* index of the term that is missed most; n_terms when none is */
+	size_t iterations, products; /* products: multiplications with D or its transpose, or with chosen rows of them */
 	double seconds;
-	bool converged, interrupted;
-	double kkt_residual; /* largest |projected gradient of the Lagrangian|, relative to the largest |gradient| at 0
-	                      */
+	bool converged;   /* the objective no longer changes and every limit holds */
+	bool interrupted; /* by a signal, on_iteration, max_seconds or max_iterations */
+	bool limits_conflict; /* ended because the limits cannot be held together */
+	double kkt_residual;  /* largest |projected gradient of the Lagrangian|, relative to the largest |gradient| at 0
+	                       */
 } sp_optimise_result;
 
-/* weights_out: one a column, >= 0. dose_out (rows floats) may be NULL. */
+/* weights_out: one a column, >= 0. dose_out (rows floats) may be NULL. Of the weights visited those are returned that
+ * miss the limits least (within a fifth of the tolerance all count as equal), among them those of the lowest objective.
+ * SP_OK also when limits are missed or time is up: the result says so. */
 sp_status sp_optimise(double *weights_out, float *dose_out, sp_optimise_result *result, sp_influence *matrix,
                       const sp_term *terms, size_t n_terms, const sp_optimise_options *options, sp_error *err);
 
