@@ -1,8 +1,8 @@
 /* Objectives and hard limits of the fluence optimisation, voxel by voxel (host side: planner/fluence_problem.c).
  *
  * The dose is linear in the weights, so along a direction of the search it is dose + step * along, and a trial step
- * costs a pass over two vectors instead of a product with the matrix. Each work-item goes through one stretch of rows in
- * order and writes its sums to a place of its own; the host adds the few hundred of them in order. So a sum depends
+ * costs a pass over two vectors instead of a product with the matrix. Each work-item goes through one stretch of rows
+ * in order and writes its sums to a place of its own; the host adds the few hundred of them in order. So a sum depends
  * neither on the work-group size nor on the run. */
 #include "shared/voxel_cost.h"
 

@@ -68,9 +68,9 @@ static sp_status geud_at(sp_fluence_problem *p, sp_geud_part *g, float step, geu
 	float a = (float)g->term->term->a;
 	cl_uint per_item;
 	size_t items = items_for(g->n, &per_item);
-	const sp_argument arguments[] = {SP_ARG(p->sums_buffer), SP_ARG(g->n),  SP_ARG(per_item), SP_ARG(g->rows),
-	                                 SP_ARG(g->volumes),     SP_ARG(p->dose), SP_ARG(p->along), SP_ARG(step),
-	                                 SP_ARG(a),              SP_ARG(g->reference_gy)};
+	const sp_argument arguments[] = {
+	        SP_ARG(p->sums_buffer), SP_ARG(g->n),     SP_ARG(per_item), SP_ARG(g->rows), SP_ARG(g->volumes),
+	        SP_ARG(p->dose),        SP_ARG(p->along), SP_ARG(step),     SP_ARG(a),       SP_ARG(g->reference_gy)};
 	double sums[3];
 	sp_status st;
 
@@ -134,15 +134,14 @@ static sp_status gradient_here(sp_fluence_problem *p, gsl_vector *gradient)
 		geud_cost cost;
 
 		if ((st = geud_at(p, g, 0.0f, &cost)) == SP_OK) {
-			const sp_argument geud[] = {SP_ARG(p->slope), SP_ARG(g->n),  SP_ARG(g->rows),
-			                            SP_ARG(g->volumes), SP_ARG(p->dose), SP_ARG(a),
-			                            SP_ARG(g->reference_gy), SP_ARG(cost.slope_factor)};
+			const sp_argument geud[] = {
+			        SP_ARG(p->slope), SP_ARG(g->n), SP_ARG(g->rows),         SP_ARG(g->volumes),
+			        SP_ARG(p->dose),  SP_ARG(a),    SP_ARG(g->reference_gy), SP_ARG(cost.slope_factor)};
 			st = launch(p, p->geud_slopes, geud, 8, g->n, 0);
 		}
 	}
 	p->products++;
-	if (st != SP_OK ||
-	    (st = sp_influence_multiply_transposed(p->work, p->column_out, p->slope, p->err)) != SP_OK ||
+	if (st != SP_OK || (st = sp_influence_multiply_transposed(p->work, p->column_out, p->slope, p->err)) != SP_OK ||
 	    (st = sp_buffer_read(p->device, p->column_out, 0, p->n_columns * sizeof(float), p->column_floats,
 	                         p->err)) != SP_OK)
 		return st;
@@ -241,8 +240,7 @@ static int diagonal(void *context, gsl_vector *out)
 	sp_status st = launch(p, p->cost_curvatures, arguments, 6, p->n_work, 0);
 
 	p->products++;
-	if (st == SP_OK &&
-	    (st = sp_influence_multiply_transposed(p->work, p->column_out, p->slope, p->err)) == SP_OK &&
+	if (st == SP_OK && (st = sp_influence_multiply_transposed(p->work, p->column_out, p->slope, p->err)) == SP_OK &&
 	    (st = sp_buffer_read(p->device, p->column_out, 0, p->n_columns * sizeof(float), p->column_floats,
 	                         p->err)) == SP_OK)
 		for (size_t j = 0; j < p->n_columns; j++)
@@ -475,9 +473,9 @@ void sp_fluence_destroy(sp_fluence_problem *p)
 {
 	if (!p)
 		return;
-	cl_mem *buffers[] = {&p->dose,        &p->along,     &p->slope,      &p->offset,      &p->ones_dose,
-	                     &p->cost_begin_buffer, &p->cost_buffer, &p->column_in, &p->column_out, &p->sums_buffer,
-	                     &p->full_dose};
+	cl_mem *buffers[] = {
+	        &p->dose,        &p->along,     &p->slope,      &p->offset,      &p->ones_dose, &p->cost_begin_buffer,
+	        &p->cost_buffer, &p->column_in, &p->column_out, &p->sums_buffer, &p->full_dose};
 	cl_kernel kernels[] = {p->cost_along, p->cost_slopes, p->cost_curvatures,
 	                       p->move_dose,  p->geud_along,  p->geud_slopes};
 

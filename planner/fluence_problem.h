@@ -34,7 +34,8 @@ typedef struct {
 	float *work_dose_gy;
 	uint64_t *work_rows;   /* row of each working row */
 	uint32_t *work_of_row; /* and back; SP_NO_ROW */
-	uint32_t **cost_of_voxel, *cost_begin; /* where each term's voxel has its cost; first cost of each working row */
+	uint32_t **cost_of_voxel,
+	        *cost_begin; /* where each term's voxel has its cost; first cost of each working row */
 	sp_voxel_cost *costs;
 	size_t n_costs, n_means, n_geuds, n_items, products;
 	sp_mean_part *means;

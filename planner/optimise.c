@@ -13,10 +13,11 @@
 #include "interrupt.h"
 #include "log.h"
 
-#define SLOPE_SHARE 0.02     /* of its first slope that the chosen step of a line may keep */
-#define ROW_MARGIN_FIRST 0.6 /* rows above this share of their threshold are worked on: the start is a rough guess ... */
-#define ROW_MARGIN 0.85      /* ... later doses move less between two looks at all rows */
-#define PENALTY_START 10.0   /* penalty of a limit in units of the largest weight among the objectives */
+#define SLOPE_SHARE 0.02 /* of its first slope that the chosen step of a line may keep */
+#define ROW_MARGIN_FIRST \
+	0.6                /* rows above this share of their threshold are worked on: the start is a rough guess ... */
+#define ROW_MARGIN 0.85    /* ... later doses move less between two looks at all rows */
+#define PENALTY_START 10.0 /* penalty of a limit in units of the largest weight among the objectives */
 #define PENALTY_GROWTH 2.0
 #define PENALTY_MOST 1e6 /* times the first one */
 #define HISTORY 10
@@ -215,8 +216,7 @@ static sp_status run_round(search *s, size_t most_iterations, round_end *end)
 		if (status != GSL_SUCCESS)
 			return s->problem->status != SP_OK ? s->problem->status
 			                                   : sp_fail(s->problem->err, SP_FAILED,
-			                                             "the minimiser gave up: %s",
-			                                             gsl_strerror(status));
+			                                             "the minimiser gave up: %s", gsl_strerror(status));
 		s->result->iterations++;
 		if ((st = report_iteration(s, &go_on)) != SP_OK)
 			return st;
@@ -224,8 +224,7 @@ static sp_status run_round(search *s, size_t most_iterations, round_end *end)
 			*end = ROUND_STOPPED;
 			return SP_OK;
 		}
-		if (i >= HISTORY &&
-		    history[i % HISTORY] - s->minimiser->f <= tolerance * fabs(s->minimiser->f)) {
+		if (i >= HISTORY && history[i % HISTORY] - s->minimiser->f <= tolerance * fabs(s->minimiser->f)) {
 			*end = ROUND_CONVERGED;
 			return SP_OK;
 		}
@@ -316,8 +315,7 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 		s->rounds_since_progress++;
 	}
 	if (s->miss_gy > s->aim_gy) {
-		s->result->limits_conflict =
-		        s->rounds_since_progress >= CONFLICT_ROUNDS && s->best_miss_gy > s->aim_gy;
+		s->result->limits_conflict = s->rounds_since_progress >= CONFLICT_ROUNDS && s->best_miss_gy > s->aim_gy;
 		return s->rounds_since_progress >= CONFLICT_ROUNDS;
 	}
 	s->result->converged = rows_complete && !better && isfinite(best_before);
@@ -330,7 +328,7 @@ static sp_status run_rounds(search *s)
 		double best_before = s->has_best && s->best_miss_gy <= s->aim_gy ? s->best_objective : HUGE_VAL;
 		size_t length = s->n_limits ? (s->rounds ? 20 : 30) : (s->rounds < 2 ? 12 : 40);
 		bool rows_complete;
-		round_end end;
+		round_end end = ROUND_STOPPED;
 		sp_status st;
 
 		if ((st = run_round(s, length, &end)) != SP_OK || (st = look_at_all_rows(s)) != SP_OK)

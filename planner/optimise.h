@@ -30,6 +30,9 @@ typedef struct {
 	size_t n;      /* rows, ascending, and the volume that each stands for (any unit; only ratios count) */
 	const uint32_t *rows;
 	const float *volumes;
+	/* Volume of further voxels that no bixel reaches and that therefore have no row: they count in means and
+	 * shares. Only for terms that ask for little dose. */
+	double empty_volume;
 } sp_term;
 
 typedef struct {
@@ -37,24 +40,26 @@ typedef struct {
 	size_t max_iterations;     /* 0: no limit */
 	double tolerance;          /* relative change of the objective over ten iterations that counts as converged;
 	                            * 0: 1e-4 */
-	double limit_tolerance_gy; /* how far a hard limit may be missed at the end; 0: 0.1. A fifth of it is aimed at */
+	double limit_tolerance_gy; /* how far a hard limit may be missed at the end; 0: 0.1. A fifth of it is aimed at
+	                            */
 	const double *start;       /* starting weights, or NULL for the built-in start */
 	const float *offset_gy;    /* dose added to D w on every row, or NULL */
-	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. dose_gy has every row of the
-	 * matrix, but only rows that can cost something (targets always) are up to date. */
+	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. dose_gy has every row of
+	 * the matrix, but only rows that can cost something (targets always) are up to date. */
 	bool (*on_iteration)(void *context, size_t iteration, double objective, double worst_limit_miss_gy,
 	                     const float *dose_gy);
 	void *context;
 } sp_optimise_options;
 
 typedef struct {
-	double objective;            /* of the objectives alone, without the limits' penalties */
-	double worst_limit_miss_gy;  /* 0 when every limit holds */
-	size_t worst_limit;          /* index of the term that is missed most; n_terms when none is */
-	size_t iterations, products; /* products: multiplications with D or its transpose, or with chosen rows of them */
+	double objective;           /* of the objectives alone, without the limits' penalties */
+	double worst_limit_miss_gy; /* 0 when every limit holds */
+	size_t worst_limit;         /* index of the term that is missed most; n_terms when none is */
+	size_t iterations,
+	        products; /* products: multiplications with D or its transpose, or with chosen rows of them */
 	double seconds;
-	bool converged;   /* the objective no longer changes and every limit holds */
-	bool interrupted; /* by a signal, on_iteration, max_seconds or max_iterations */
+	bool converged;       /* the objective no longer changes and every limit holds */
+	bool interrupted;     /* by a signal, on_iteration, max_seconds or max_iterations */
 	bool limits_conflict; /* ended because the limits cannot be held together */
 	double kkt_residual;  /* largest |projected gradient of the Lagrangian|, relative to the largest |gradient| at 0
 	                       */

@@ -21,6 +21,12 @@ static bool kind_is_dvh(sp_term_kind kind)
 	return kind == SP_DVH_MAX || kind == SP_DVH_MIN || kind == SP_LIMIT_DVH_MAX || kind == SP_LIMIT_DVH_MIN;
 }
 
+static bool kind_wants_dose(const sp_term *t)
+{
+	return t->kind == SP_SQUARED_UNDERDOSE || t->kind == SP_SQUARED_DEVIATION || t->kind == SP_DVH_MIN ||
+	       t->kind == SP_LIMIT_DVH_MIN || (t->kind == SP_GEUD && t->a < 0.0);
+}
+
 static sp_status check_term(const sp_term *t, size_t number, size_t n_rows, sp_error *err)
 {
 	double volume = 0.0;
@@ -40,18 +46,22 @@ static sp_status check_term(const sp_term *t, size_t number, size_t n_rows, sp_e
 	}
 	if (!(volume > 0.0))
 		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has no volume", number, t->name);
+	if (!(t->empty_volume >= 0.0) || (t->empty_volume > 0.0 && kind_wants_dose(t)))
+		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) wants dose where no bixel reaches", number,
+		               t->name);
 	if (!isfinite(t->dose_gy) || (t->kind != SP_MEAN_DOSE && t->dose_gy < 0.0))
-		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the dose %g Gy, expected >= 0", number, t->name,
-		               t->dose_gy);
+		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the dose %g Gy, expected >= 0", number,
+		               t->name, t->dose_gy);
 	if (!kind_is_limit(t->kind) && (!isfinite(t->weight) || t->weight < 0.0))
-		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the weight %g, expected >= 0", number, t->name,
-		               t->weight);
+		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the weight %g, expected >= 0", number,
+		               t->name, t->weight);
 	if (kind_is_dvh(t->kind) && !(t->volume >= 0.0 && t->volume <= 1.0))
 		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the volume share %g, expected 0 to 1", number,
 		               t->name, t->volume);
 	if (t->kind == SP_GEUD && (!isfinite(t->a) || t->a == 0.0))
-		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the gEUD exponent %g, expected a number not 0",
-		               number, t->name, t->a);
+		return sp_fail(err, SP_BAD_INPUT,
+		               "objective %zu (%s) has the gEUD exponent %g, expected a number not 0", number, t->name,
+		               t->a);
 	return SP_OK;
 }
 
@@ -74,6 +84,7 @@ sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_te
 		t->is_upper = terms[k].kind != SP_SQUARED_UNDERDOSE && terms[k].kind != SP_DVH_MIN &&
 		              terms[k].kind != SP_LIMIT_DVH_MIN;
 		t->is_sum = terms[k].kind == SP_MEAN_DOSE || terms[k].kind == SP_LIMIT_MEAN || terms[k].kind == SP_GEUD;
+		t->volume = terms[k].empty_volume;
 		for (size_t i = 0; i < terms[k].n; i++)
 			t->volume += terms[k].volumes[i];
 		t->last_miss_gy = HUGE_VAL;
@@ -108,8 +119,8 @@ static double excess(const sp_term_state *t, size_t i, const float *dose_gy)
 	return t->is_upper ? d - t->term->dose_gy : t->term->dose_gy - d;
 }
 
-/* Largest volume that may lie beyond the dose. "D_v <= dose" with D_v the largest dose that the share v gets: the volume
- * beyond must stay just below the share; "D_v >= dose": up to the rest of it. */
+/* Largest volume that may lie beyond the dose. "D_v <= dose" with D_v the largest dose that the share v gets: the
+ * volume beyond must stay just below the share; "D_v >= dose": up to the rest of it. */
 static double volume_allowed(const sp_term_state *t)
 {
 	if (!t->is_dvh)
@@ -126,9 +137,10 @@ static int by_key_descending(const void *a, const void *b)
 	return (x->voxel > y->voxel) - (x->voxel < y->voxel); /* equal keys: the order does not depend on qsort */
 }
 
-/* The voxels with a key above 0, largest first. */
+/* The voxels whose key, how far they are beyond the dose (and what their multipliers add), is above key_above; largest
+ * first. */
 static sp_status sort_candidates(candidate **out, size_t *n_out, const sp_term_state *t, const float *dose_gy,
-                                 bool with_multipliers, sp_error *err)
+                                 bool with_multipliers, double key_above, sp_error *err)
 {
 	candidate *list = sp_alloc_array(t->term->n, sizeof *list);
 	size_t n = 0;
@@ -139,7 +151,7 @@ static sp_status sort_candidates(candidate **out, size_t *n_out, const sp_term_s
 	for (size_t i = 0; i < t->term->n; i++) {
 		double key = excess(t, i, dose_gy) + (with_multipliers ? t->shift_gy[i] : 0.0);
 
-		if (key > 0.0 && t->term->volumes[i] > 0.0f)
+		if (key > key_above && t->term->volumes[i] > 0.0f)
 			list[n++] = (candidate){key, i};
 	}
 	qsort(list, n, sizeof *list, by_key_descending);
@@ -148,12 +160,29 @@ static sp_status sort_candidates(candidate **out, size_t *n_out, const sp_term_s
 	return SP_OK;
 }
 
+/* How far the voxel at which the volume allowed is used up lies beyond the dose; negative: within. */
+static sp_status excess_at_volume(double *out, const sp_term_state *t, const float *dose_gy, double key_above,
+                                  sp_error *err)
+{
+	double allowed = volume_allowed(t), beyond = 0.0;
+	candidate *list = NULL;
+	size_t n, k = 0;
+	sp_status st = sort_candidates(&list, &n, t, dose_gy, false, key_above, err);
+
+	if (st != SP_OK)
+		return st;
+	*out = key_above;
+	while (k < n && beyond <= allowed) {
+		*out = list[k].key;
+		beyond += t->term->volumes[list[k++].voxel];
+	}
+	free(list);
+	return SP_OK;
+}
+
 sp_status sp_term_measure(sp_term_state *t, const float *dose_gy, sp_error *err)
 {
 	double allowed = volume_allowed(t), beyond = 0.0, largest = 0.0;
-	candidate *list = NULL;
-	size_t n;
-	sp_status st;
 
 	t->miss_gy = 0.0;
 	if (!t->is_limit)
@@ -175,18 +204,7 @@ sp_status sp_term_measure(sp_term_state *t, const float *dose_gy, sp_error *err)
 		t->miss_gy = largest;
 		return SP_OK;
 	}
-	if ((st = sort_candidates(&list, &n, t, dose_gy, false, err)) != SP_OK)
-		return st;
-	beyond = 0.0;
-	for (size_t k = 0; k < n; k++) {
-		beyond += t->term->volumes[list[k].voxel];
-		if (beyond > allowed) {
-			t->miss_gy = list[k].key;
-			break;
-		}
-	}
-	free(list);
-	return SP_OK;
+	return excess_at_volume(&t->miss_gy, t, dose_gy, 0.0, err);
 }
 
 sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *err)
@@ -198,7 +216,7 @@ sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *
 
 	if (!t->is_dvh)
 		return SP_OK;
-	if ((st = sort_candidates(&list, &n, t, dose_gy, t->is_limit, err)) != SP_OK)
+	if ((st = sort_candidates(&list, &n, t, dose_gy, t->is_limit, 0.0, err)) != SP_OK)
 		return st;
 	memset(t->is_free, 0, t->term->n);
 	for (size_t k = 0; k < n; k++) {
@@ -213,6 +231,20 @@ sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *
 	}
 	free(list);
 	return SP_OK;
+}
+
+sp_status sp_term_dose_gy(double *out, const sp_term_state *t, const float *dose_gy, sp_error *err)
+{
+	double beyond;
+	sp_status st;
+
+	if (t->is_sum) {
+		*out = t->term->kind == SP_GEUD ? sp_term_geud_gy(t, dose_gy) : sp_term_mean_gy(t, dose_gy);
+		return SP_OK;
+	}
+	if ((st = excess_at_volume(&beyond, t, dose_gy, -HUGE_VAL, err)) == SP_OK)
+		*out = t->is_upper ? t->term->dose_gy + beyond : t->term->dose_gy - beyond;
+	return st;
 }
 
 void sp_term_update_multipliers(sp_term_state *t, const float *dose_gy)

@@ -1,6 +1,6 @@
 /* What the optimiser keeps for each objective and limit: multipliers, voxels that a DVH condition sets free, how far a
- * limit is missed. All on the host and in double; the sums over voxels inside the search are in cl_kernels/objective.cl,
- * the outer loop in optimise.c. */
+ * limit is missed. All on the host and in double; the sums over voxels inside the search are in
+ * cl_kernels/objective.cl, the outer loop in optimise.c. */
 #ifndef SP_OPTIMISE_TERMS_H
 #define SP_OPTIMISE_TERMS_H
 
@@ -43,6 +43,10 @@ sp_voxel_cost sp_term_voxel_cost(const sp_term_state *t, size_t i);
 
 /* The objective's value (weight included) at the dose of all rows; 0 for a limit. */
 double sp_term_objective(const sp_term_state *t, const float *dose_gy);
+
+/* The dose that the term is about: D at its volume for DVH terms, else the mean, gEUD, or the largest (smallest for an
+ * underdose) dose. */
+sp_status sp_term_dose_gy(double *out, const sp_term_state *t, const float *dose_gy, sp_error *err);
 
 /* Mean dose, and generalised equivalent uniform dose, of the term's voxels. */
 double sp_term_mean_gy(const sp_term_state *t, const float *dose_gy);

@@ -291,8 +291,8 @@ static int lbfgs_iterate(void *vstate, gsl_multimin_function_fdf *fdf, gsl_vecto
 	return GSL_SUCCESS;
 }
 
-static const gsl_multimin_fdfminimizer_type type = {
-        "projected_lbfgs", sizeof(lbfgs), lbfgs_alloc, lbfgs_set, lbfgs_iterate, lbfgs_restart, lbfgs_free};
+static const gsl_multimin_fdfminimizer_type type = {"projected_lbfgs", sizeof(lbfgs), lbfgs_alloc, lbfgs_set,
+                                                    lbfgs_iterate,     lbfgs_restart, lbfgs_free};
 const gsl_multimin_fdfminimizer_type *const sp_multimin_projected_lbfgs = &type;
 
 static double gsl_f(const gsl_vector *x, void *params)

@@ -295,6 +295,11 @@ uint64_t sp_influence_bytes(const sp_influence *m)
 	return m->n_bytes;
 }
 
+sp_device *sp_influence_device(const sp_influence *m)
+{
+	return m->device;
+}
+
 const sp_grid *sp_influence_grid(const sp_influence *m)
 {
 	return &m->grid;

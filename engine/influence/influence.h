@@ -33,6 +33,7 @@ size_t sp_influence_rows(const sp_influence *m);
 size_t sp_influence_columns(const sp_influence *m);
 uint64_t sp_influence_values(const sp_influence *m); /* stored entries */
 uint64_t sp_influence_bytes(const sp_influence *m);  /* memory they take, indices included */
+sp_device *sp_influence_device(const sp_influence *m);
 const sp_grid *sp_influence_grid(const sp_influence *m);
 const uint64_t *sp_influence_row_voxels(const sp_influence *m);
 

@@ -17,6 +17,7 @@ static const command commands[] = {
         {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
+        {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"phantom", sp_command_phantom, "make a case by program"},
         {NULL, NULL, NULL},
 };
