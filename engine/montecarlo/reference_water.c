@@ -268,8 +268,9 @@ typedef struct {
 	bool failed;
 } batch;
 
-/* Scores the shower with its first interaction once in each of N_SHIFTS equal stretches of depth. */
-static void score(batch *b, shower *s, double energy)
+/* Scores the shower with its first interaction once in each of N_SHIFTS equal stretches of depth, at the place u (0..1)
+ * of what is attenuated there; the weight is the stretch's share of all photons. */
+static void score(batch *b, shower *s, double energy, double u)
 {
 	const sp_pencil_rings *rings = s->rings;
 	photon_row row = photon_at(s->w, energy);
@@ -277,9 +278,8 @@ static void score(batch *b, shower *s, double energy)
 
 	b->emitted += energy;
 	for (int shift = 0; shift < N_SHIFTS; shift++) {
-		/* the depth is drawn from the attenuation within the stretch, the weight is the stretch's share */
 		double from = shift * stretch, share = -expm1(-mu * stretch), weight = exp(-mu * from) * share;
-		double z0 = from - log1p(-share * sp_random_next(&s->random)) / mu;
+		double z0 = from - log1p(-share * u) / mu;
 
 		for (size_t i = 0; i < s->n_deposits; i++) {
 			const deposit *d = s->deposits + i;
@@ -298,18 +298,25 @@ static void score(batch *b, shower *s, double energy)
 	b->escaped += energy * exp(-mu * BOTTOM_CM); /* those that pass without interacting */
 }
 
+/* Energies and depths come from Roberts' R2 sequence (powers of the inverse of the root of x^3 = x + 1), shifted at
+ * random by the seed: each batch then has nearly the spectrum itself, and the first interactions lie nearly evenly in
+ * depth. */
 static void run_batch(batch *b, shower *s, const sp_spectrum *spectrum, uint64_t first, uint64_t end, uint64_t seed)
 {
+	double shift[2];
+
+	sp_random_start(&s->random, seed, UINT64_MAX);
+	shift[0] = sp_random_next(&s->random);
+	shift[1] = sp_random_next(&s->random);
 	for (uint64_t history = first; history < end && !s->failed; history++) {
-		/* energies by the golden ratio: each batch has nearly the spectrum itself */
-		double u = fmod((double)(history + 1) * 0.6180339887498949, 1.0);
-		double energy = sp_spectrum_energy(spectrum, u);
+		double energy =
+		        sp_spectrum_energy(spectrum, fmod(shift[0] + (double)history * 0.7548776662466927, 1.0));
 
 		if (energy < MIN_MEV)
-			continue; /* photons that cannot leave the first millimetre */
+			continue; /* cannot get past the first millimetres */
 		sp_random_start(&s->random, seed, history);
 		make_shower(s, energy);
-		score(b, s, energy);
+		score(b, s, energy, fmod(shift[1] + (double)history * 0.5698402909980532, 1.0));
 	}
 	b->failed = s->failed;
 }
@@ -339,12 +346,12 @@ static void finish_rings(sp_pencil_rings *rings, const batch *batches, uint64_t 
 }
 
 sp_status sp_reference_pencil(sp_pencil_rings *rings, const sp_reference_water *w, const sp_spectrum *spectrum,
-                              uint64_t histories, uint64_t seed, sp_error *err)
+                              uint64_t histories, uint64_t seed, sp_progress *progress, sp_error *err)
 {
 	size_t cells = rings->n_depths * (rings->n_radii + 1);
 	batch batches[N_BATCHES] = {{0}};
 	double *energy = sp_alloc_array(N_BATCHES, cells * sizeof *energy);
-	int failed = 0, interrupted = 0;
+	int failed = 0, interrupted = 0, done = 0;
 
 	if (!energy)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %d batches of the reference transport", N_BATCHES);
@@ -366,6 +373,9 @@ sp_status sp_reference_pencil(sp_pencil_rings *rings, const sp_reference_water *
 		failed |= batches[b].failed;
 		free(s->deposits);
 		free(s);
+#pragma omp critical
+		if (progress)
+			sp_progress_show(progress, (double)++done / N_BATCHES, NULL);
 	}
 	if (!failed && !interrupted)
 		finish_rings(rings, batches, histories);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "matter.h"
+#include "progress.h"
 #include "spectrum.h"
 
 typedef struct sp_reference_water sp_reference_water; /* cross-sections on fine grids */
@@ -31,8 +32,9 @@ sp_status sp_pencil_rings_create(sp_pencil_rings *out, const double *depth_low_m
                                  size_t n_depths, sp_error *err);
 void sp_pencil_rings_finish(sp_pencil_rings *rings);
 
-/* Runs histories photons of the spectrum. The result depends on seed and histories only, not on the threads. */
+/* Runs histories photons of the spectrum. The result depends on seed and histories only, not on the threads. progress:
+ * started by the caller, or NULL. */
 sp_status sp_reference_pencil(sp_pencil_rings *rings, const sp_reference_water *w, const sp_spectrum *spectrum,
-                              uint64_t histories, uint64_t seed, sp_error *err);
+                              uint64_t histories, uint64_t seed, sp_progress *progress, sp_error *err);
 
 #endif

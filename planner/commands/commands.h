@@ -10,6 +10,7 @@
 int sp_command_check(int argc, char **argv);
 int sp_command_info(int argc, char **argv);
 int sp_command_optimise(int argc, char **argv);
+int sp_command_kernels(int argc, char **argv);
 
 /* Prints "spineplan COMMAND: sentence" on stderr and returns the exit status for it. */
 int sp_command_fail(const char *command, const sp_error *err);

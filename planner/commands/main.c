@@ -19,6 +19,7 @@ static const command commands[] = {
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
         {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"phantom", sp_command_phantom, "make a case by program"},
+        {"kernels", sp_command_kernels, "pencil kernels of a photon spectrum, by Monte Carlo"},
         {NULL, NULL, NULL},
 };
 
