@@ -237,7 +237,7 @@ static sp_status assemble(json_t **out, evaluation *e)
 	const sp_prescription *p = &e->c->prescription;
 	const sp_protocol *protocol = e->protocol;
 	bool judged = json_array_size(e->limits) > 0;
-	unsigned fractions = p->present ? p->fractions : protocol ? protocol->fractions : 0;
+	unsigned fractions = p->present && p->fractions ? p->fractions : protocol ? protocol->fractions : 0;
 	sp_status st;
 
 	*out = json_pack("{s:{s:o, s:i, s:o, s:o, s:o}, s:O, s:O, s:O, s:O, s:o}", "prescription", "dose_gy",
@@ -260,7 +260,7 @@ static sp_status assemble(json_t **out, evaluation *e)
 
 static sp_status begin(evaluation *e)
 {
-	if (e->c->prescription.present)
+	if (e->c->prescription.present && e->c->prescription.dose_gy > 0.0)
 		e->prescription_gy = e->c->prescription.dose_gy;
 	else if (e->protocol)
 		e->prescription_gy = e->protocol->dose_gy;

@@ -10,8 +10,8 @@
 
 /* Sampling no finer than this (mm): the spread within voxels does the rest. */
 #define FINEST_MM 0.5
-/* Sampling points a structure may have in its box, for memory (8 bytes each) and time. */
-#define MOST_POINTS 3000000.0
+/* Sampling points in a structure's box (unless the dose grid itself has more): a second more for a body at 3e6. */
+#define MOST_POINTS 500000.0
 
 typedef struct {
 	size_t first[3], n[3]; /* dose voxels of the box */
