@@ -7,8 +7,11 @@
 
 #include "status.h"
 
+int sp_command_phantom(int argc, char **argv);
+int sp_command_plan(int argc, char **argv);
 int sp_command_check(int argc, char **argv);
 int sp_command_info(int argc, char **argv);
+int sp_command_evaluate(int argc, char **argv);
 int sp_command_optimise(int argc, char **argv);
 int sp_command_kernels(int argc, char **argv);
 
@@ -17,8 +20,5 @@ int sp_command_fail(const char *command, const sp_error *err);
 
 /* "spineplan COMMAND: sentence; see spineplan COMMAND --help", exit status 2. */
 int sp_command_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-int sp_command_evaluate(int argc, char **argv);
-int sp_command_phantom(int argc, char **argv);
 
 #endif

@@ -14,6 +14,7 @@ typedef struct {
 } command;
 
 static const command commands[] = {
+        {"plan", sp_command_plan, "plan a case: the main job"},
         {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},

@@ -1,0 +1,292 @@
+/* spineplan plan: the main job. The work is planner/plan_fluence.c. */
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "atomic_file.h"
+#include "clock.h"
+#include "commands.h"
+#include "evaluate.h"
+#include "log.h"
+#include "plan_file.h"
+#include "plan_fluence.h"
+
+#define MAX_ANGLES 360
+
+static const char help[] =
+        "usage: spineplan plan CASE -o PLAN [options]\n"
+        "\n"
+        "Plans a case: influence matrix, optimisation with hard limits, dose, evaluation, plan file.\n"
+        "\n"
+        "  -o, --output PLAN      the plan file to write (HDF5)\n"
+        "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
+        "      --dose-gy D        prescription; default: the case's, else the protocol's\n"
+        "      --technique T      fluence: weights of bixels, not deliverable on a machine (default)\n"
+        "      --engine E         pencil: finite-size pencil beam (default)\n"
+        "      --machine NAME     a shipped machine or a YAML file (default generic-6mv)\n"
+        "      --beams A,B,...    gantry angles in degrees; default: the case's beams, else 9 beams, from behind\n"
+        "                         when there is a cord, all round otherwise\n"
+        "      --bixel-mm S       bixel side at the isocentre (default 5)\n"
+        "      --grid-mm S        spacing of the dose grid (default 2)\n"
+        "      --cutoff-mm R      lateral reach of a bixel in the matrix (default 50); the final dose has no cut-off\n"
+        "      --max-time S       seconds of optimisation at most (default 0: until it converges)\n"
+        "      --device D         index or part of the name of an OpenCL device (see spineplan devices)\n"
+        "      --require-limits   exit status 1 when the plan misses a limit\n"
+        "      --json             print the evaluation as JSON instead of a table\n"
+        "\n"
+        "Ctrl-C ends the optimisation, keeps the best plan so far and exits with status 4.\n"
+        "\n"
+        "example: spineplan plan case.h5 --protocol sc24-24gy-2fx -o plan.h5\n";
+
+typedef struct {
+	const char *case_path, *plan_path, *protocol, *machine, *device;
+	double dose_gy;
+	bool json, require_limits;
+	double angles[MAX_ANGLES];
+	sp_plan_options plan;
+} arguments;
+
+static bool parse_angles(arguments *a, const char *text)
+{
+	size_t n = 0;
+
+	for (;;) {
+		char *rest;
+		double angle = strtod(text, &rest);
+
+		if (rest == text || !isfinite(angle) || n == MAX_ANGLES)
+			return false;
+		a->angles[n++] = angle;
+		if (*rest == '\0')
+			break;
+		if (*rest != ',')
+			return false;
+		text = rest + 1;
+	}
+	a->plan.angles_deg = a->angles;
+	a->plan.n_angles = n;
+	return true;
+}
+
+/* A number within low..high, or false. */
+static bool number(double *out, const char *text, double low, double high)
+{
+	char *rest;
+
+	*out = strtod(text, &rest);
+	return rest != text && *rest == '\0' && *out >= low && *out <= high;
+}
+
+/* -1: go on; else the exit status to end with. */
+static int parse(arguments *a, int argc, char **argv)
+{
+	static const struct option options[] = {
+	        {"output", required_argument, NULL, 'o'},   {"protocol", required_argument, NULL, 'p'},
+	        {"dose-gy", required_argument, NULL, 'D'},  {"technique", required_argument, NULL, 't'},
+	        {"engine", required_argument, NULL, 'e'},   {"machine", required_argument, NULL, 'm'},
+	        {"beams", required_argument, NULL, 'b'},    {"bixel-mm", required_argument, NULL, 'x'},
+	        {"grid-mm", required_argument, NULL, 'g'},  {"cutoff-mm", required_argument, NULL, 'c'},
+	        {"max-time", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
+	        {"require-limits", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	opterr = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
+		bool good = true;
+
+		switch (option) {
+		case 'o':
+			a->plan_path = optarg;
+			break;
+		case 'p':
+			a->protocol = optarg;
+			break;
+		case 'D':
+			good = number(&a->dose_gy, optarg, 0.1, 1000.0);
+			break;
+		case 't':
+			good = strcmp(optarg, "fluence") == 0;
+			break;
+		case 'e':
+			good = strcmp(optarg, "pencil") == 0;
+			break;
+		case 'm':
+			a->machine = optarg;
+			break;
+		case 'b':
+			good = parse_angles(a, optarg);
+			break;
+		case 'x':
+			good = number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
+			break;
+		case 'g':
+			good = number(&a->plan.grid_mm, optarg, 0.5, 20.0);
+			break;
+		case 'c':
+			good = number(&a->plan.cutoff_mm, optarg, 5.0, 500.0);
+			break;
+		case 's':
+			good = number(&a->plan.max_seconds, optarg, 0.0, 1e7);
+			break;
+		case 'd':
+			a->device = optarg;
+			break;
+		case 'r':
+			a->require_limits = true;
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case ':':
+			return sp_command_usage("plan", "%s needs a value", argv[optind - 1]);
+		default:
+			return sp_command_usage("plan", "no option %s", argv[optind - 1]);
+		}
+		if (!good)
+			return sp_command_usage("plan", "'%s' is no good value for its option", optarg);
+	}
+	if (optind != argc - 1)
+		return sp_command_usage("plan", optind >= argc ? "which case?" : "more than one case given");
+	a->case_path = argv[optind];
+	if (!a->plan_path)
+		return sp_command_usage("plan", "say where the plan goes with -o PLAN");
+	return -1;
+}
+
+static json_t *provenance_of(const arguments *a, int argc, char **argv, const sp_case *c, const sp_device *device,
+                             const sp_fluence_plan *p, double total_seconds)
+{
+	const sp_device_info *info = sp_device_describe(device);
+	json_t *command = json_array();
+	char utc[21];
+
+	for (int i = 0; i < argc; i++)
+		json_array_append_new(command, json_string(argv[i]));
+	sp_clock_utc_text(utc);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:s}",
+	                 "program", "spineplan " SP_VERSION, "made_utc", utc, "device", info->name, "driver",
+	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine", "pencil beam",
+	                 "command_line", command, "matrix_seconds", p->matrix_seconds, "optimise_seconds",
+	                 p->optimise_seconds, "dose_seconds", p->dose_seconds, "total_seconds", total_seconds,
+	                 "objective", p->optimisation.objective, "iterations", (json_int_t)p->optimisation.iterations,
+	                 "matrix_entries", (json_int_t)p->n_values, "converged", p->optimisation.converged, "notice",
+	                 "Research software, not a medical device. Doses need independent verification. A fluence plan "
+	                 "is not deliverable on a machine.");
+}
+
+/* Fails before the long work when the output cannot be written. */
+static sp_status check_output(const char *path, sp_error *err)
+{
+	char *temporary;
+	sp_status st = sp_atomic_begin(&temporary, path, err);
+
+	sp_atomic_abandon(temporary);
+	free(temporary);
+	return st;
+}
+
+static sp_status find_protocol(sp_protocol **out, double *dose_gy, const arguments *a, const sp_case *c, sp_error *err)
+{
+	const char *name = a->protocol ? a->protocol : c->prescription.present ? c->prescription.protocol : NULL;
+	sp_status st;
+
+	*out = NULL;
+	if (name && (st = sp_protocol_read(out, name, err)) != SP_OK)
+		return st;
+	*dose_gy = a->dose_gy > 0.0          ? a->dose_gy
+	           : c->prescription.present ? c->prescription.dose_gy
+	           : *out                    ? (*out)->dose_gy
+	                                     : 0.0;
+	if (*dose_gy <= 0.0)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has no /prescription, and no protocol is given; use --protocol NAME or --dose-gy D",
+		               a->case_path);
+	if (!name)
+		sp_log_warning(
+		        "no protocol: only the target and normal tissue are planned for, no organ limits are held");
+	else
+		sp_log_info("protocol %s: %s; prescription %g Gy", (*out)->name, (*out)->title, *dose_gy);
+	return SP_OK;
+}
+
+int sp_command_plan(int argc, char **argv)
+{
+	arguments a = {.machine = "generic-6mv", .plan = {.grid_mm = 2.0, .bixel_mm = 5.0, .cutoff_mm = 50.0}};
+	double started = sp_clock_seconds(), dose_gy;
+	sp_error err = {0};
+	sp_case *c = NULL;
+	sp_protocol *protocol = NULL;
+	sp_machine *machine = NULL;
+	sp_matter *matter = NULL;
+	sp_device *device = NULL;
+	sp_fluence_plan *plan = NULL;
+	json_t *evaluation = NULL, *provenance = NULL;
+	bool interrupted;
+	sp_status st;
+	int status = parse(&a, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
+	    (st = find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
+	    (st = sp_machine_read(&machine, a.machine, &err)) != SP_OK ||
+	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||
+	    (st = sp_device_open(&device, a.device, &err)) != SP_OK)
+		goto cleanup;
+	st = sp_plan_fluence(&plan, c, protocol, dose_gy, machine, matter, device, &a.plan, &err);
+	interrupted = st == SP_INTERRUPTED;
+	if (st != SP_OK && !plan)
+		goto cleanup;
+	c->prescription.present = true;
+	c->prescription.dose_gy = dose_gy;
+	if ((st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, protocol, &err)) != SP_OK)
+		goto cleanup;
+	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
+	json_object_set(evaluation, "provenance", provenance);
+	st = sp_plan_write(&(sp_plan){.c = c,
+	                              .technique = "fluence",
+	                              .machine = machine->name,
+	                              .beams = plan->beams,
+	                              .weights = plan->weights,
+	                              .dose_grid = plan->dose_grid,
+	                              .dose_gy = plan->dose_gy,
+	                              .evaluation = evaluation,
+	                              .provenance = provenance},
+	                   a.plan_path, &err);
+	if (st != SP_OK)
+		goto cleanup;
+	if (a.json) {
+		json_dumpf(evaluation, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		sp_evaluation_print(evaluation);
+	}
+	sp_log_info("%s: fluence plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path,
+	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
+	if (interrupted)
+		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
+	else if (a.require_limits && !json_is_true(json_object_get(evaluation, "all_limits_met")))
+		status = 1;
+cleanup:
+	if (st != SP_OK)
+		status = sp_command_fail("plan", &err);
+	json_decref(provenance);
+	json_decref(evaluation);
+	sp_fluence_plan_destroy(plan);
+	sp_device_close(device);
+	sp_matter_destroy(matter);
+	sp_machine_destroy(machine);
+	sp_protocol_destroy(protocol);
+	sp_case_destroy(c);
+	return status == -1 ? 0 : status;
+}

@@ -1,0 +1,40 @@
+/* The main job: a case and a protocol in, an optimised fluence plan with its dose out. */
+#ifndef SP_PLAN_FLUENCE_H
+#define SP_PLAN_FLUENCE_H
+
+#include "beam.h"
+#include "case.h"
+#include "device.h"
+#include "machine.h"
+#include "matter.h"
+#include "optimise.h"
+#include "protocol.h"
+#include "status.h"
+
+typedef struct {
+	double grid_mm; /* dose grid spacing */
+	double bixel_mm;
+	double cutoff_mm;   /* lateral reach of a bixel in the matrix; the final dose has none */
+	double max_seconds; /* of optimisation, 0: until it converges */
+	size_t n_angles;    /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
+	const double *angles_deg;
+} sp_plan_options;
+
+typedef struct {
+	sp_grid dose_grid;
+	float *dose_gy; /* [z][y][x], whole course, all bixels without cut-off */
+	sp_beam_set *beams;
+	double *weights; /* MU of each bixel over the course */
+	sp_optimise_result optimisation;
+	size_t n_rows;
+	uint64_t n_values;
+	double matrix_seconds, optimise_seconds, dose_seconds;
+} sp_fluence_plan;
+
+/* dose_gy: the prescription. SP_INTERRUPTED leaves a whole plan with the best weights so far in *out. */
+sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
+                          const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                          const sp_plan_options *options, sp_error *err);
+void sp_fluence_plan_destroy(sp_fluence_plan *p);
+
+#endif

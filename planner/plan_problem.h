@@ -1,0 +1,28 @@
+/* From a case and a protocol to an optimisation problem: which voxels become rows of the influence matrix, and which
+ * objectives and hard limits act on them. docs/optimisation.md tells why each is there. */
+#ifndef SP_PLAN_PROBLEM_H
+#define SP_PLAN_PROBLEM_H
+
+#include <stdint.h>
+
+#include "case.h"
+#include "grid.h"
+#include "optimise.h"
+#include "protocol.h"
+#include "status.h"
+
+typedef struct {
+	size_t n_voxels;
+	uint64_t *voxels; /* of the dose grid, ascending: the rows of the matrix */
+	size_t n_terms;
+	sp_term *terms;
+	/* The rows of the target and of the first hard-limited cord-like structure, for the progress line. */
+	size_t target_term, cord_term; /* index into terms, SIZE_MAX for none */
+} sp_plan_problem;
+
+/* dose_gy: the prescription (whole course). SP_BAD_INPUT when the case has no target or it is empty on the grid. */
+sp_status sp_plan_problem_make(sp_plan_problem *out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
+                               const sp_grid *grid, sp_error *err);
+void sp_plan_problem_finish(sp_plan_problem *p);
+
+#endif
