@@ -24,6 +24,7 @@ def _beams(f, technique, centre_mm, n_beams, rng):
     for i in range(n_beams):
         b = f.create_group(f'beams/{i}')
         b.attrs['technique'], b.attrs['machine'], b.attrs['isocentre_mm'] = technique, 'generic-6mv', centre_mm
+        b.attrs['bixel_mm'] = 5.0
         b.attrs['gantry_deg'], b.attrs['collimator_deg'], b.attrs['couch_deg'] = [40.0 * i], [0.0], [0.0]
         x, y = np.meshgrid(np.arange(-32.5, 33, 5), np.arange(-27.5, 28, 5))
         inside = (x / 33) ** 2 + (y / 28) ** 2 < 1

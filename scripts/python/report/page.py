@@ -73,10 +73,7 @@ def beam_json(plan):
     for index, b in enumerate(plan.beams):
         if b.weights is None or b.x_mm is None or b.y_mm is None or not len(b.weights) == len(b.x_mm) == len(b.y_mm) > 0:
             continue
-        steps = np.diff(np.unique(np.round(np.concatenate([b.x_mm, b.y_mm]), 3)))
-        steps_x = np.diff(np.unique(np.round(b.x_mm, 3)))
-        pitch = float(np.median(steps_x if len(steps_x) else steps)) if len(steps) else 5.0
-        yield {'index': index, 'pitch': pitch, 'x': [round(float(v), 2) for v in b.x_mm],
+        yield {'index': index, 'pitch': b.bixel_mm, 'x': [round(float(v), 2) for v in b.x_mm],
                'y': [round(float(v), 2) for v in b.y_mm], 'weights': [float(f'{v:.4g}') for v in b.weights]}
 
 

@@ -37,6 +37,7 @@ class Beam:
     x_mm: np.ndarray = None
     y_mm: np.ndarray = None
     weights: np.ndarray = None
+    bixel_mm: float = 5.0
 
 
 @dataclass
@@ -129,7 +130,7 @@ def _beams(f):
             if value is not None:
                 facts[key] = value
         yield Beam(str(_get(b, 'name', name)), facts, _numbers(b, 'bixel_x_mm'), _numbers(b, 'bixel_y_mm'),
-                   _numbers(b, 'weights'))
+                   _numbers(b, 'weights'), float(_get(b, 'bixel_mm', 5.0)))
 
 
 def read_plan(path):
