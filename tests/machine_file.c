@@ -52,7 +52,7 @@ static void a_wrong_file_is_refused_with_its_name_and_key(void **state)
 	static const struct {
 		const char *text, *expect;
 	} wrong[] = {
-	        {"", "it is empty"},
+	        {"", "empty"},
 	        {"name: a\n", "sad_mm"},
 	        {"name: a\nsad_mm: far\n", "sad_mm"},
 	        {"name: a\nsad: 1000\n", "sad"},
