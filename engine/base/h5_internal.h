@@ -47,7 +47,32 @@ hid_t sp_h5_disk_type(sp_h5_type type);
 /* The innermost entry of HDF5's error stack, "" if there is none; clears the stack. */
 void sp_h5_reason(char *out, size_t out_bytes);
 
-/* The life of the reader process: answers questions about the file on the socket until it closes. */
+/* The life of the reader process (h5_reader.c): answers questions about the file on the socket until it closes. */
 void sp_h5_reader_serve(int socket_fd, const char *path) __attribute__((noreturn));
+
+typedef struct {
+	int socket_fd;
+	hid_t file;
+	sp_h5_reply answer;
+} sp_h5_reader;
+
+/* Sends r->answer and its payload. */
+void sp_h5_reader_say(sp_h5_reader *r, const void *payload, uint64_t bytes);
+
+/* Answers with a failure. The sentence goes on where the file's name ends, so it begins with ":" or " ". */
+void sp_h5_reader_refuse(sp_h5_reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same with the library's reason; the call that failed must be the last one made. */
+void sp_h5_reader_refuse_broken(sp_h5_reader *r, const char *path, const char *attribute);
+
+/* From now on a question's share of processor time, and that for so many bytes. */
+void sp_h5_reader_limit_time(uint64_t bytes);
+
+/* h5_answers.c; each gives exactly one answer (rows: one a block). */
+void sp_h5_answer_look(sp_h5_reader *r, const sp_h5_request *rq);
+void sp_h5_answer_list(sp_h5_reader *r, const sp_h5_request *rq);
+void sp_h5_answer_rows(sp_h5_reader *r, sp_h5_request *rq);
+void sp_h5_answer_text(sp_h5_reader *r, const sp_h5_request *rq);
+void sp_h5_answer_attribute(sp_h5_reader *r, const sp_h5_request *rq);
 
 #endif

@@ -1,16 +1,15 @@
-/* The writing side of h5.h. A failed write (a full disk) leaves the library with caches that it cannot flush, and it
- * then neither closes the file nor ends cleanly; so at the first failure the file's descriptor is pointed at /dev/null,
- * where everything can be flushed. */
+/* The writing side of h5.h. The file goes through a driver of our own (h5_disk.c), so that a full disk shows there and
+ * not as errors that the library cannot get over. */
 #include "h5_internal.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "atomic_file.h"
+#include "h5_disk.h"
 
 /* Elements a chunk holds at most: at 2 to 8 bytes, half a megabyte to four. */
 #define CHUNK_ELEMENTS (512u * 1024u)
@@ -20,19 +19,8 @@
 struct sp_h5_out {
 	hid_t file;
 	char *path, *temporary;
+	sp_h5_disk disk;
 };
-
-static void mute(sp_h5_out *f)
-{
-	int *descriptor = NULL;
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (nowhere < 0)
-		return;
-	if (H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&descriptor) >= 0 && descriptor)
-		dup2(nowhere, *descriptor);
-	close(nowhere);
-}
 
 /* To be called right after the library's call that failed, before anything is closed. */
 static sp_status fail_write(sp_h5_out *f, const char *path, const char *attribute, sp_error *err)
@@ -40,9 +28,17 @@ static sp_status fail_write(sp_h5_out *f, const char *path, const char *attribut
 	char reason[512];
 
 	sp_h5_reason(reason, sizeof reason);
-	mute(f);
-	return sp_fail(err, SP_IO, "cannot write %s:%s%s%s: %s", f->path, path, attribute ? " " : "",
+	if (f->disk.failure)
+		return sp_fail(err, SP_IO, "cannot write %s: %s", f->path, strerror(f->disk.failure));
+	f->disk.failure = ECANCELED; /* no need to write what is going to be thrown away */
+	return sp_fail(err, SP_FAILED, "cannot write %s:%s%s%s: %s", f->path, path, attribute ? " " : "",
 	               attribute ? attribute : "", reason[0] ? reason : "HDF5 gives no reason");
+}
+
+/* The end of every call that writes: the disk may have failed although the library knows nothing of it. */
+static sp_status written(sp_h5_out *f, sp_status st, const char *path, sp_error *err)
+{
+	return st == SP_OK && f->disk.failure ? fail_write(f, path, NULL, err) : st;
 }
 
 sp_status sp_h5_create(sp_h5_out **out, const char *path, sp_error *err)
@@ -50,6 +46,7 @@ sp_status sp_h5_create(sp_h5_out **out, const char *path, sp_error *err)
 	sp_h5_out *f = sp_alloc_array(1, sizeof *f);
 	sp_status st = SP_OK;
 	char reason[512];
+	hid_t access;
 
 	*out = NULL;
 	if (!f || !(f->path = sp_copy_text(path))) {
@@ -60,9 +57,12 @@ sp_status sp_h5_create(sp_h5_out **out, const char *path, sp_error *err)
 	if ((st = sp_atomic_begin(&f->temporary, path, err)) != SP_OK)
 		goto cleanup;
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	f->file = H5Fcreate(f->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+	access = sp_h5_disk_access(&f->disk);
+	f->file = access < 0 ? -1 : H5Fcreate(f->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+	sp_h5_reason(reason, sizeof reason);
+	if (access >= 0)
+		H5Pclose(access);
 	if (f->file < 0) {
-		sp_h5_reason(reason, sizeof reason);
 		st = sp_fail(err, SP_IO, "cannot write %s: %s", path, reason);
 		goto cleanup;
 	}
@@ -77,10 +77,9 @@ void sp_h5_abandon(sp_h5_out *f)
 {
 	if (!f)
 		return;
-	if (f->file >= 0) {
-		mute(f);
+	f->disk.failure = f->disk.failure ? f->disk.failure : ECANCELED;
+	if (f->file >= 0)
 		H5Fclose(f->file);
-	}
 	sp_atomic_abandon(f->temporary);
 	free(f->temporary);
 	free(f->path);
@@ -93,17 +92,11 @@ sp_status sp_h5_commit(sp_h5_out **out, sp_error *err)
 	sp_status st = SP_OK;
 
 	*out = NULL;
-	if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0) {
+	if (H5Fclose(f->file) < 0 || f->disk.failure)
 		st = fail_write(f, "/", NULL, err);
-	} else {
-		herr_t closed = H5Fclose(f->file);
-
-		f->file = H5I_INVALID_HID;
-		if (closed < 0)
-			st = sp_fail(err, SP_IO, "cannot write %s: HDF5 cannot close it", f->path);
-		else
-			st = sp_atomic_commit(f->temporary, f->path, err);
-	}
+	f->file = H5I_INVALID_HID;
+	if (st == SP_OK)
+		st = sp_atomic_commit(f->temporary, f->path, err);
 	sp_h5_abandon(f);
 	return st;
 }
@@ -130,7 +123,7 @@ sp_status sp_h5_write_group(sp_h5_out *f, const char *group, sp_error *err)
 	else
 		H5Gclose(id);
 	H5Pclose(links);
-	return st;
+	return written(f, st, group, err);
 }
 
 sp_status sp_h5_link(sp_h5_out *f, const char *existing, const char *name, sp_error *err)
@@ -201,7 +194,7 @@ sp_status sp_h5_write_begin(sp_h5_out *f, const char *path, sp_h5_type type, int
 		return fail_write(f, path, NULL, err);
 	if (H5Dclose(id) < 0)
 		return fail_write(f, path, NULL, err);
-	return SP_OK;
+	return written(f, SP_OK, path, err);
 }
 
 sp_status sp_h5_write(sp_h5_out *f, const char *path, sp_h5_type type, int rank, const uint64_t *dims, bool compress,
@@ -219,7 +212,7 @@ sp_status sp_h5_write(sp_h5_out *f, const char *path, sp_h5_type type, int rank,
 		st = fail_write(f, path, NULL, err);
 	if (H5Dclose(id) < 0 && st == SP_OK)
 		st = fail_write(f, path, NULL, err);
-	return st;
+	return written(f, st, path, err);
 }
 
 sp_status sp_h5_write_rows(sp_h5_out *f, const char *path, sp_h5_type type, uint64_t first_row, uint64_t n_rows,
@@ -247,7 +240,7 @@ sp_status sp_h5_write_rows(sp_h5_out *f, const char *path, sp_h5_type type, uint
 	H5Sclose(space);
 	if (H5Dclose(id) < 0 && st == SP_OK)
 		st = fail_write(f, path, NULL, err);
-	return st;
+	return written(f, st, path, err);
 }
 
 static hid_t utf8_type(size_t bytes)
@@ -270,7 +263,7 @@ sp_status sp_h5_write_text(sp_h5_out *f, const char *path, const char *text, sp_
 	if (id >= 0 && H5Dclose(id) < 0 && st == SP_OK)
 		st = fail_write(f, path, NULL, err);
 	H5Tclose(type);
-	return st;
+	return written(f, st, path, err);
 }
 
 static sp_status set_attribute(sp_h5_out *f, const char *object, const char *attribute, hid_t disk, hid_t memory,
@@ -284,7 +277,7 @@ static sp_status set_attribute(sp_h5_out *f, const char *object, const char *att
 	if (id >= 0 && H5Aclose(id) < 0 && st == SP_OK)
 		st = fail_write(f, object, attribute, err);
 	H5Sclose(space);
-	return st;
+	return written(f, st, object, err);
 }
 
 sp_status sp_h5_set_numbers(sp_h5_out *f, const char *object, const char *attribute, sp_h5_type type, size_t n,

@@ -24,6 +24,9 @@ void sp_interrupt_catch(void)
 	ours.sa_handler = on_signal;
 	sigaction(SIGINT, &ours, NULL);
 	sigaction(SIGTERM, &ours, NULL);
+	/* past a limit on file size, write() then fails like on a full disk, and nothing is left behind */
+	ours.sa_handler = SIG_IGN;
+	sigaction(SIGXFSZ, &ours, NULL);
 }
 
 bool sp_interrupt_asked(void)

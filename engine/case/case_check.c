@@ -220,29 +220,30 @@ static sp_status check_pair(const sp_case *c, const sp_structure *a, const sp_st
 {
 	const char *file = sp_case_place(c);
 	sp_case_overlap o;
+	double common_cc;
 	sp_status st;
 
 	if (!sp_case_pair_matters(a, b))
 		return SP_OK;
 	if ((st = sp_case_measure_overlap(&o, a, b, &c->ct, err)) != SP_OK || o.a_cc <= 0.0 || o.b_cc <= 0.0)
 		return st;
-	if (a->role == SP_ROLE_GTV && b->role == SP_ROLE_CORD &&
-	    o.common_cc > CORD_SHARE_REFUSED * fmin(o.a_cc, o.b_cc))
+	common_cc = 0.5 * (o.least_cc + o.most_cc);
+	if (a->role == SP_ROLE_GTV && b->role == SP_ROLE_CORD && common_cc > CORD_SHARE_REFUSED * fmin(o.a_cc, o.b_cc))
 		return sp_fail(
 		        err, SP_BAD_INPUT,
 		        "%s:/structures/%s (gtv) and /structures/%s (cord) share %.2f cc of %.2f and %.2f cc: one of "
 		        "the roles is wrong",
-		        file, a->name, b->name, o.common_cc, o.a_cc, o.b_cc);
-	if (b->role == SP_ROLE_HARDWARE && o.common_cc > HARDWARE_SHARE_REFUSED * o.a_cc)
+		        file, a->name, b->name, common_cc, o.a_cc, o.b_cc);
+	if (b->role == SP_ROLE_HARDWARE && common_cc > HARDWARE_SHARE_REFUSED * o.a_cc)
 		return sp_fail(
 		        err, SP_BAD_INPUT,
 		        "%s:/structures/%s (%s) lies inside /structures/%s (hardware) with %.2f of %.2f cc: one of the "
 		        "roles is wrong",
-		        file, a->name, sp_role_name(a->role), b->name, o.common_cc, o.a_cc);
-	if (b->role == SP_ROLE_EXTERNAL && o.common_cc < (1.0 - OUTSIDE_SHARE_REFUSED) * o.a_cc)
+		        file, a->name, sp_role_name(a->role), b->name, common_cc, o.a_cc);
+	if (b->role == SP_ROLE_EXTERNAL && common_cc < (1.0 - OUTSIDE_SHARE_REFUSED) * o.a_cc)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/structures/%s (%s) lies outside the body /structures/%s with %.2f of %.2f cc", file,
-		               a->name, sp_role_name(a->role), b->name, o.a_cc - o.common_cc, o.a_cc);
+		               a->name, sp_role_name(a->role), b->name, o.a_cc - common_cc, o.a_cc);
 	return SP_OK;
 }
 

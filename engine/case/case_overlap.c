@@ -5,7 +5,7 @@
 #include "alloc.h"
 #include "case_internal.h"
 
-#define STEP_MM 2.0
+#define STEP_MM 1.0
 #define MOST_VOXELS 4e6
 
 static bool is_target(sp_role role)
@@ -29,7 +29,7 @@ sp_status sp_case_measure_overlap(sp_case_overlap *out, const sp_structure *a, c
 	size_t n;
 	sp_status st;
 
-	*out = (sp_case_overlap){0.0, 0.0, 0.0};
+	*out = (sp_case_overlap){0.0, 0.0, 0.0, 0.0};
 	if ((st = sp_structure_volume_cc(&out->a_cc, a, ct, err)) != SP_OK ||
 	    (st = sp_structure_volume_cc(&out->b_cc, b, ct, err)) != SP_OK)
 		return st;
@@ -55,10 +55,12 @@ sp_status sp_case_measure_overlap(sp_case_overlap *out, const sp_structure *a, c
 	if ((st = sp_structure_fractions(in_a, a, ct, &grid, err)) != SP_OK ||
 	    (st = sp_structure_fractions(in_b, b, ct, &grid, err)) != SP_OK)
 		goto cleanup;
-	/* in a voxel that both fill partly, they share at least what does not fit beside each other */
-	for (size_t i = 0; i < n; i++)
-		in_a[i] = fmaxf(0.0f, in_a[i] + in_b[i] - 1.0f);
-	out->common_cc = sp_fractions_volume_cc(in_a, &grid);
+	for (size_t i = 0; i < n; i++) {
+		out->least_cc += (double)fmaxf(0.0f, in_a[i] + in_b[i] - 1.0f);
+		out->most_cc += (double)fminf(in_a[i], in_b[i]);
+	}
+	out->least_cc *= sp_grid_voxel_volume_cc(&grid);
+	out->most_cc *= sp_grid_voxel_volume_cc(&grid);
 cleanup:
 	free(in_a);
 	free(in_b);

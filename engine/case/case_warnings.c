@@ -101,17 +101,17 @@ static void look_at_pair(list *l, const sp_case *c, const sp_structure *a, const
 	if (l->st != SP_OK || !sp_case_pair_matters(a, b) ||
 	    (l->st = sp_case_measure_overlap(&o, a, b, &c->ct, l->err)) != SP_OK || o.a_cc <= 0.0 || o.b_cc <= 0.0)
 		return;
-	share = o.common_cc / o.a_cc;
-	/* a hundredth: drawn outlines touch each other to about that */
+	share = o.most_cc / o.a_cc;
+	/* in case of doubt there is nothing to warn of; a hundredth is how well outlines are drawn */
 	if (b->role == SP_ROLE_EXTERNAL && share < 0.99)
 		warn(l, "/structures/%s (%s): %.1f %% of it lie outside the body /structures/%s", a->name,
 		     sp_role_name(a->role), 100.0 * (1.0 - share), b->name);
-	if (b->role == SP_ROLE_HARDWARE && share > 0.5)
+	if (b->role == SP_ROLE_HARDWARE && o.least_cc > 0.5 * o.a_cc)
 		warn(l, "/structures/%s (%s): %.1f %% of it lie inside /structures/%s (hardware)", a->name,
-		     sp_role_name(a->role), 100.0 * share, b->name);
-	if (b->role == SP_ROLE_CORD && o.common_cc > 0.01 * o.b_cc)
+		     sp_role_name(a->role), 100.0 * o.least_cc / o.a_cc, b->name);
+	if (b->role == SP_ROLE_CORD && o.least_cc > 0.01 * o.b_cc)
 		warn(l, "/structures/%s (%s) takes in %.1f %% of /structures/%s (cord)", a->name, sp_role_name(a->role),
-		     100.0 * o.common_cc / o.b_cc, b->name);
+		     100.0 * o.least_cc / o.b_cc, b->name);
 }
 
 sp_status sp_case_warnings(char ***out, size_t *n_out, const sp_case *c, sp_error *err)
