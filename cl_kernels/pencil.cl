@@ -4,8 +4,8 @@
  *
  * d the radiological depth, w_i the kernel table's weight, X_i and Y_i the parts of Gaussian i, centred on the voxel's
  * projection, that fall between the bixel's edges in the isocentre plane. Its width there is
- * sqrt((s_i / density)^2 + blur^2) * sad / axial: the kernel's own width, stretched by the mean density upstream, and
- * the focal spot's blur. docs/physics.md has the reasons.
+ * sqrt((s_i / density)^2 + blur^2 + voxel^2) * sad / axial: the kernel's own width, stretched by the mean density
+ * upstream, the focal spot's blur, and the voxel's own extent. docs/physics.md has the reasons.
  *
  * One work-item serves one voxel, eight bixels of a row at a time; no two write to the same place, so results repeat
  * bit for bit. Kernels in the order in which engine/pencil calls them:
@@ -170,7 +170,8 @@ static float2 gaussian_widths(__constant const float *kernel_shape, uint i, __gl
 	const float own = kernel_shape[2 * i] / density, behind = fmax(axial - beam->collimator_mm, 0.0f);
 	const float x = beam->blur_x * behind, y = beam->blur_y * behind;
 
-	return sqrt(own * own + (float2)(x * x, y * y)) * (beam->sad_mm / axial);
+	return sqrt(own * own + (float2)(fma(x, x, beam->voxel_x_mm2), fma(y, y, beam->voxel_y_mm2))) *
+	       (beam->sad_mm / axial);
 }
 
 /* Row of the depth table below a depth, and the part of the step beyond it. */

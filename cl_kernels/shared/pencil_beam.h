@@ -27,6 +27,8 @@ typedef struct {
 	/* Standard deviation, per mm behind the collimator and in the isocentre plane's scale, of the focal spot's
 	 * blur: sigma = blur * (axial - collimator) * sad / axial. */
 	float blur_x, blur_y, collimator_mm;
+	/* Variance (mm2) of a dose voxel's box along the x and y axes: the dose is the voxel's mean, not its centre's. */
+	float voxel_x_mm2, voxel_y_mm2;
 	/* Photons per cm2 and unit weight in the isocentre plane */
 	float fluence_cm2;
 	sp_u32 fan_n[2], sheets;  /* rays along x and y; sheets */
@@ -34,7 +36,7 @@ typedef struct {
 	sp_u32 first_row_segment; /* this beam's place in the list of first segments (rows + 1 numbers) */
 	sp_u32 unused[1];
 } sp_pencil_beam;
-SP_SAME_SIZE(sp_pencil_beam, 160);
+SP_SAME_SIZE(sp_pencil_beam, 168);
 
 /* A stretch of neighbouring bixels in one row of a beam: `count` of them from column `column` of the lattice on, the
  * first being column `bixel` of the influence matrix. */

@@ -122,6 +122,16 @@ static void set_vector(float out[4], const double v[3])
 	out[3] = 0.0f;
 }
 
+/* Variance of a box of uniform density along a direction. */
+static double box_variance(const double direction[3], const double size_mm[3])
+{
+	double sum = 0.0;
+
+	for (int a = 0; a < 3; a++)
+		sum += direction[a] * direction[a] * size_mm[a] * size_mm[a];
+	return sum / 12.0;
+}
+
 /* Rows of all lattices, gaps counted, for the size of first_segment. */
 static size_t count_lattice_rows(const sp_beam_set *set)
 {
@@ -168,6 +178,8 @@ sp_status sp_pencil_layout_make(sp_pencil_layout *out, const sp_pencil *p, const
 		b->blur_y = (float)(p->source_fwhm_mm[1] * SIGMA_PER_FWHM / p->collimator_mm);
 		b->collimator_mm = (float)p->collimator_mm;
 		b->fluence_cm2 = (float)p->fluence_per_mu_cm2;
+		b->voxel_x_mm2 = (float)box_variance(beam->frame.x_axis, dose_grid->spacing_mm);
+		b->voxel_y_mm2 = (float)box_variance(beam->frame.y_axis, dose_grid->spacing_mm);
 		if ((st = lay_out_bixels(&l, b, beam, set->bixel_mm, err)) != SP_OK)
 			goto cleanup;
 		if ((st = lay_out_fan(b, beam, &p->ct, dose_grid, set->bixel_mm, reach_mm, err)) != SP_OK)
