@@ -27,7 +27,8 @@ typedef struct {
 	/* Standard deviation, per mm behind the collimator and in the isocentre plane's scale, of the focal spot's
 	 * blur: sigma = blur * (axial - collimator) * sad / axial. */
 	float blur_x, blur_y, collimator_mm;
-	/* Variance (mm2) of a dose voxel's box along the x and y axes: the dose is the voxel's mean, not its centre's. */
+	/* Variance (mm2) of a dose voxel's box along the x and y axes: the dose is the voxel's mean, not its centre's.
+	 */
 	float voxel_x_mm2, voxel_y_mm2;
 	/* Photons per cm2 and unit weight in the isocentre plane */
 	float fluence_cm2;
@@ -50,9 +51,9 @@ SP_SAME_SIZE(sp_pencil_segment, 16);
  * high half, far in the low half. */
 #define SP_FAN_DENSITY_UNIT 8192.0f
 
-/* Radiological length (mm of water) upstream over which the near and the far density are taken: about the range of the
- * electrons that a 6 MV beam sets free, and a few centimetres, over which photons scatter. */
-#define SP_FAN_NEAR_MM 10.0f
+/* Radiological length (mm of water) upstream over which the near and the far density are taken: the range of the mean
+ * electron that a 6 MV beam sets free (1.3 MeV: 6 mm), and a few centimetres, over which photons scatter. */
+#define SP_FAN_NEAR_MM 6.0f
 #define SP_FAN_FAR_MM 50.0f
 
 /* Below this electron density (water is 1) a voxel counts as air around the patient: it adds depth, but is left out of

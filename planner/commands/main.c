@@ -15,6 +15,7 @@ typedef struct {
 
 static const command commands[] = {
         {"plan", sp_command_plan, "plan a case: the main job"},
+        {"bench", sp_command_bench, "how accurate this program is, against reference data"},
         {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
