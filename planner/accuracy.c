@@ -129,8 +129,9 @@ static bool value_is_near(const float *dose, const double low[3], const double h
 static sp_status judge(sp_accuracy *out, const sp_csv *csv, const float *dose, const sp_accuracy_options *o,
                        sp_error *err)
 {
-	static const char *const names[] = {"x_min_cm", "x_max_cm", "y_min_cm",             "y_max_cm",
-	                                    "z_min_cm", "z_max_cm", "dose_Gy_per_particle", "rel_unc_1sigma"};
+	static const char *const names[] = {
+	        "x_min_cm",      "x_max_cm", "y_min_cm", "y_max_cm", "z_min_cm", "z_max_cm", "dose_Gy_per_particle",
+	        "rel_unc_1sigma"};
 	size_t column[8], curve;
 	double v[8], most = 0.0, sum = 0.0, squares = 0.0, variance = 0.0;
 	sp_status st = sp_csv_column(&curve, csv, "curve", err);
