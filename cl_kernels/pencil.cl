@@ -9,10 +9,10 @@
  *
  * One work-item serves one voxel, eight bixels of a row at a time; no two write to the same place, so results repeat
  * bit for bit. Kernels in the order in which engine/pencil calls them:
+ *   pencil_mark    voxel: whether there is matter in it
  *   pencil_locate  voxel and beam: place on the bixel lattice, depth and densities from the fan
  *   pencil_count   voxel: how many runs and entries its row of the influence matrix has
  *   pencil_fill    voxel: its row, as shared/influence_part.h wants it
- *   pencil_mark    voxel: whether it lies in the patient
  *   pencil_dose    voxel: dose of a beam's weighted bixels, without the matrix
  */
 #include "shared/influence_part.h"
@@ -82,10 +82,38 @@ static short lattice_place(float at, float first, float bixel)
 	return fabs(units) < 32000.0f ? (short)units : NOWHERE;
 }
 
-/* voxels [rows] of the dose grid; place, depth, density: this beam's rows of the block, written here. */
+/* mark[r] = 1 where voxel voxels[r] of the dose grid (voxel r when listed is 0) overlaps a patient voxel with matter in
+ * it, 0 elsewhere: there is no dose in vacuum. */
+__kernel void pencil_mark(uint n, uint listed, __global const uint *voxels, __constant const sp_pencil_grid *grid,
+                          __constant const sp_pencil_grid *ct, __global const float *density, __global uchar *mark)
+{
+	const uint r = get_global_id(0);
+	if (r >= n)
+		return;
+	const float3 centre = voxel_centre(grid, listed ? voxels[r] : r);
+	const float at[3] = {centre.x, centre.y, centre.z};
+	int low[3], high[3];
+	bool any = false;
+
+	for (int a = 0; a < 3; a++) {
+		const float place = (at[a] - ct->origin_mm[a]) / ct->spacing_mm[a] + 0.5f;
+		const float half_width =
+		        0.499f * grid->spacing_mm[a] / ct->spacing_mm[a]; /* faces that touch do not count */
+		low[a] = max((int)floor(place - half_width), 0);
+		high[a] = min((int)floor(place + half_width), (int)ct->n[a] - 1);
+	}
+	for (int k = low[2]; k <= high[2] && !any; k++)
+		for (int j = low[1]; j <= high[1] && !any; j++)
+			for (int i = low[0]; i <= high[0] && !any; i++)
+				any = density[((size_t)k * ct->n[1] + j) * ct->n[0] + i] > 0.0f;
+	mark[r] = any;
+}
+
+/* voxels [rows] of the dose grid and whether they hold matter; place, depth_density: beam b's rows of the block,
+ * written here. */
 __kernel void pencil_locate(uint n_rows, __constant const sp_pencil_grid *grid, __global const uint *voxels,
-                            __global const sp_pencil_beam *beams, uint b, uint reach, __global const uint2 *fan,
-                            __global short2 *place, __global float2 *depth_density)
+                            __global const uchar *mark, __global const sp_pencil_beam *beams, uint b, uint reach,
+                            __global const uint2 *fan, __global short2 *place, __global float2 *depth_density)
 {
 	const uint row = get_global_id(0);
 	if (row >= n_rows)
@@ -98,7 +126,8 @@ __kernel void pencil_locate(uint n_rows, __constant const sp_pencil_grid *grid, 
 	const int r = (int)reach, right = SP_LATTICE_UNITS * ((int)beam->columns - 1) + r,
 	          top = SP_LATTICE_UNITS * ((int)beam->rows - 1) + r;
 
-	if (x == NOWHERE || y == NOWHERE || x < -r || y < -r || x > right || y > top || !(seen.z > 0.0f)) {
+	if (!mark[row] || x == NOWHERE || y == NOWHERE || x < -r || y < -r || x > right || y > top ||
+	    !(seen.z > 0.0f)) {
 		place[at] = (short2)(NOWHERE, NOWHERE);
 		return;
 	}
@@ -282,33 +311,6 @@ __kernel void pencil_fill(uint first_row, uint n, uint part_first, uint block_ro
 		        0, value + value_begin + e);
 	for (; e < values; e++)
 		value[value_begin + e] = (ushort)(int)fma(entries[e], to_value, 0.5f);
-}
-
-/* mark[voxel] = 1 where any of eight places inside the voxel, half way from its centre to its corners, lies in a
- * patient voxel with matter in it, 0 elsewhere. */
-__kernel void pencil_mark(uint n_voxels, __constant const sp_pencil_grid *ct, __global const float *density,
-                          __constant const sp_pencil_grid *grid, __global uchar *mark)
-{
-	const uint voxel = get_global_id(0);
-	if (voxel >= n_voxels)
-		return;
-	const float3 centre = voxel_centre(grid, voxel);
-	const float at[3] = {centre.x, centre.y, centre.z};
-	int index[3][2];
-	bool any = false;
-
-	for (int a = 0; a < 3; a++)
-		for (int side = 0; side < 2; side++)
-			index[a][side] =
-			        (int)floor((at[a] + (side ? 0.25f : -0.25f) * grid->spacing_mm[a] - ct->origin_mm[a]) /
-			                           ct->spacing_mm[a] +
-			                   0.5f);
-	for (int c = 0; c < 8 && !any; c++) {
-		const int i = index[0][c & 1], j = index[1][c >> 1 & 1], k = index[2][c >> 2];
-		if (i >= 0 && j >= 0 && k >= 0 && i < (int)ct->n[0] && j < (int)ct->n[1] && k < (int)ct->n[2])
-			any = density[((size_t)k * ct->n[1] + j) * ct->n[0] + i] > 0.0f;
-	}
-	mark[voxel] = any;
 }
 
 /* Lattice places that a Gaussian of width sigma around `at` can reach, in whole eights: first, and how many. */

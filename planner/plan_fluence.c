@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "case_setup.h"
 #include "clock.h"
 #include "influence.h"
 #include "log.h"
@@ -14,89 +15,20 @@
 #include "pencil.h"
 #include "plan_problem.h"
 
-/* Nine beams from behind and the sides for the spine, as most published plans have them (Fields: 7-9 coplanar, mostly
- * posterior and posterior-oblique); nine all round elsewhere. */
-static const double spine_angles_deg[] = {100, 120, 140, 160, 180, 200, 220, 240, 260};
-static const double round_angles_deg[] = {0, 40, 80, 120, 160, 200, 240, 280, 320};
-
 /* Rounds of planning against the dose without cut-off; the first correction brings most of it. */
 #define MAX_ROUNDS 3
-
-static sp_status dose_grid_of(sp_grid *out, const sp_case *c, double spacing_mm, sp_error *err)
-{
-	const sp_structure *external = sp_case_find_role(c, SP_ROLE_EXTERNAL);
-	double low[3], high[3], spacing[3] = {spacing_mm, spacing_mm, spacing_mm}, voxels = 1.0;
-
-	if (!external || !sp_structure_bounds(low, high, external, &c->ct))
-		for (int a = 0; a < 3; a++) {
-			low[a] = sp_grid_low_edge_mm(&c->ct, a);
-			high[a] = sp_grid_high_edge_mm(&c->ct, a);
-		}
-	for (int a = 0; a < 3; a++) {
-		low[a] = fmax(low[a], sp_grid_low_edge_mm(&c->ct, a));
-		high[a] = fmin(high[a], sp_grid_high_edge_mm(&c->ct, a));
-		voxels *= ceil((high[a] - low[a]) / spacing_mm) + 1.0;
-	}
-	if (voxels > 4e9)
-		return sp_fail(err, SP_BAD_INPUT,
-		               "a dose grid of %g mm would have %.3g voxels; choose a coarser --grid-mm", spacing_mm,
-		               voxels);
-	sp_grid_cover(out, low, high, spacing, &c->ct);
-	return SP_OK;
-}
-
-/* The target's centre of volume, to 0.1 mm. */
-static void centre_of(double out_mm[3], const float *fraction, const sp_grid *grid)
-{
-	double sum = 0.0, moment[3] = {0}, p[3];
-
-	for (size_t v = 0; v < sp_grid_voxels(grid); v++) {
-		if (fraction[v] <= 0.0f)
-			continue;
-		sp_grid_centre(p, grid, v);
-		sum += fraction[v];
-		for (int a = 0; a < 3; a++)
-			moment[a] += fraction[v] * p[a];
-	}
-	for (int a = 0; a < 3; a++)
-		out_mm[a] = sum > 0.0 ? round(10.0 * moment[a] / sum) / 10.0 : grid->origin_mm[a];
-}
 
 static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_machine *machine,
                             const sp_plan_options *o, sp_error *err)
 {
-	const sp_structure *target = sp_case_target(c);
-	bool spine = sp_case_find_role(c, SP_ROLE_CORD) != NULL, from_case = o->n_angles == 0 && c->n_beams > 0;
-	const double *angles = o->n_angles ? o->angles_deg : spine ? spine_angles_deg : round_angles_deg;
-	size_t n = from_case ? c->n_beams : o->n_angles ? o->n_angles : 9;
-	sp_beam_setup *setups = sp_alloc_array(n, sizeof *setups);
-	float *fraction = sp_alloc_array(sp_grid_voxels(grid), sizeof *fraction);
-	double centre[3];
-	sp_status st;
-
-	if (!setups || !fraction) {
-		st = sp_fail(err, SP_NO_MEMORY, "out of memory making beams");
-		goto cleanup;
-	}
-	if ((st = sp_structure_fractions(fraction, target, &c->ct, grid, err)) != SP_OK)
-		goto cleanup;
-	centre_of(centre, fraction, grid);
-	for (size_t i = 0; i < n; i++) {
-		const sp_case_beam *b = from_case ? &c->beams[i] : NULL;
-
-		if (b)
-			setups[i] = (sp_beam_setup){b->gantry_deg, b->collimator_deg, b->couch_deg, {0}};
-		else
-			setups[i] = (sp_beam_setup){angles[i], 0.0, 0.0, {0}};
-		memcpy(setups[i].isocentre_mm, b && b->has_isocentre ? b->isocentre_mm : centre, sizeof centre);
-	}
 	/* one bixel of margin: the penumbra of the last bixel must not fall on the target's edge */
-	st = sp_beam_set_cover(out, setups, n, machine->sad_mm, c->patient_position, o->bixel_mm, fraction, grid,
-	                       o->bixel_mm, err);
-cleanup:
-	free(setups);
-	free(fraction);
-	return st;
+	const sp_setup_beam_options setup = {.angles_deg = o->n_angles ? o->angles_deg : NULL,
+	                                     .n_angles = o->n_angles,
+	                                     .sad_mm = machine->sad_mm,
+	                                     .bixel_mm = o->bixel_mm,
+	                                     .margin_mm = o->bixel_mm};
+
+	return sp_setup_beams(out, c, grid, &setup, err);
 }
 
 typedef struct {
@@ -192,6 +124,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
                           const sp_machine *machine, const sp_matter *matter, sp_device *device,
                           const sp_plan_options *o, sp_error *err)
 {
+	const double spacing_mm[3] = {o->grid_mm, o->grid_mm, o->grid_mm};
 	sp_fluence_plan *plan = sp_alloc_array(1, sizeof *plan);
 	sp_plan_problem problem = {0};
 	sp_pencil *pencil = NULL;
@@ -205,7 +138,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 		st = sp_fail(err, SP_NO_MEMORY, "out of memory for the electron density of the CT");
 		goto cleanup;
 	}
-	if ((st = dose_grid_of(&plan->dose_grid, c, o->grid_mm, err)) != SP_OK ||
+	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
 	    (st = sp_plan_problem_make(&problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
 	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK)
 		goto cleanup;

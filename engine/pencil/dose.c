@@ -76,7 +76,7 @@ static sp_status add_beam(job *j, size_t number, const double *weights, sp_error
 static sp_status find_inside(job *j, sp_error *err)
 {
 	cl_uchar *mark = sp_alloc_array(j->n_voxels, 1);
-	cl_uint n = (cl_uint)j->n_voxels;
+	cl_uint n = (cl_uint)j->n_voxels, listed = 0;
 	cl_mem marks = NULL;
 	sp_status st = SP_OK;
 
@@ -89,8 +89,9 @@ static sp_status find_inside(job *j, sp_error *err)
 	    SP_OK)
 		goto cleanup;
 	{
-		const sp_argument arguments[] = {SP_ARG(n), SP_ARG(j->p->ct_grid), SP_ARG(j->p->density),
-		                                 SP_ARG(j->grid), SP_ARG(marks)};
+		const sp_argument arguments[] = {SP_ARG(n),       SP_ARG(listed),        SP_ARG(j->voxels),
+		                                 SP_ARG(j->grid), SP_ARG(j->p->ct_grid), SP_ARG(j->p->density),
+		                                 SP_ARG(marks)};
 
 		st = sp_kernel_set_all(j->mark, arguments, sizeof arguments / sizeof *arguments, err);
 	}

@@ -24,11 +24,11 @@ typedef struct {
 	size_t n_voxels;
 	cl_uint reach; /* the cut-off in lattice units */
 	size_t rows_per_block, most_values, most_scratch;
-	cl_kernel trace, locate, count, fill;
+	cl_kernel trace, mark, locate, count, fill;
 	cl_mem grid, beams, segments, first_segment, half_chord, fan, scratch;
 	/* of the current block */
 	size_t first, n;
-	cl_mem block_voxels, place, depth, counts;
+	cl_mem block_voxels, marks, place, depth, counts;
 	cl_uint2 *host_counts;
 	cl_uint *row_run, *row_value; /* of the part at hand */
 } job;
@@ -85,6 +85,8 @@ static sp_status make_kernels(job *j, sp_error *err)
 	places = places <= 24 ? 24 : places <= 48 ? 48 : places; /* few variants to build */
 	if ((st = sp_device_kernel(&j->trace, j->d, "fan_trace.cl", "fan_trace", "", err)) != SP_OK)
 		return st;
+	if ((st = sp_pencil_kernel(&j->mark, j->p, "pencil_mark", places, err)) != SP_OK)
+		return st;
 	if ((st = sp_pencil_kernel(&j->locate, j->p, "pencil_locate", places, err)) != SP_OK)
 		return st;
 	if ((st = sp_pencil_kernel(&j->count, j->p, "pencil_count", places, err)) != SP_OK)
@@ -109,6 +111,7 @@ static sp_status make_buffers(job *j, const sp_grid *dose_grid, sp_error *err)
 	        {&j->first_segment, l->n_first * sizeof *l->first_segment, l->first_segment, "bixel rows"},
 	        {&j->fan, l->fan_bytes, NULL, "fan of rays"},
 	        {&j->block_voxels, rows * sizeof(cl_uint), NULL, "voxels of a block"},
+	        {&j->marks, rows, NULL, "marks of voxels"},
 	        {&j->place, rows * beams * PLACE_BYTES, NULL, "voxels' places in the beams"},
 	        {&j->depth, rows * beams * DEPTH_BYTES, NULL, "voxels' depths"},
 	        {&j->counts, rows * sizeof(cl_uint2), NULL, "entries of each row"},
@@ -131,8 +134,11 @@ static sp_status make_buffers(job *j, const sp_grid *dose_grid, sp_error *err)
 /* Traces every beam's fan, finds the block's voxels in it and counts what their rows will hold. */
 static sp_status locate_block(job *j, sp_error *err)
 {
-	cl_uint n = (cl_uint)j->n, beams = (cl_uint)j->layout.n_beams;
+	cl_uint n = (cl_uint)j->n, beams = (cl_uint)j->layout.n_beams, listed = 1;
 	cl_uint *numbers = sp_alloc_array(j->n, sizeof *numbers);
+	const sp_argument mark[] = {SP_ARG(n),       SP_ARG(listed),        SP_ARG(j->block_voxels),
+	                            SP_ARG(j->grid), SP_ARG(j->p->ct_grid), SP_ARG(j->p->density),
+	                            SP_ARG(j->marks)};
 	const sp_argument count[] = {SP_ARG(n),           SP_ARG(beams),         SP_ARG(j->beams),
 	                             SP_ARG(j->reach),    SP_ARG(j->half_chord), SP_ARG(j->first_segment),
 	                             SP_ARG(j->segments), SP_ARG(j->place),      SP_ARG(j->counts)};
@@ -144,10 +150,14 @@ static sp_status locate_block(job *j, sp_error *err)
 		numbers[r] = (cl_uint)j->voxels[j->first + r];
 	st = sp_buffer_write(j->d, j->block_voxels, 0, j->n * sizeof *numbers, numbers, err);
 	free(numbers);
+	if (st == SP_OK)
+		st = sp_kernel_set_all(j->mark, mark, sizeof mark / sizeof *mark, err);
+	if (st == SP_OK)
+		st = sp_device_launch(j->d, j->mark, j->n, 64, err);
 	for (cl_uint b = 0; st == SP_OK && b < beams; b++) {
-		const sp_argument locate[] = {SP_ARG(n),        SP_ARG(j->grid),  SP_ARG(j->block_voxels),
-		                              SP_ARG(j->beams), SP_ARG(b),        SP_ARG(j->reach),
-		                              SP_ARG(j->fan),   SP_ARG(j->place), SP_ARG(j->depth)};
+		const sp_argument locate[] = {
+		        SP_ARG(n), SP_ARG(j->grid),  SP_ARG(j->block_voxels), SP_ARG(j->marks), SP_ARG(j->beams),
+		        SP_ARG(b), SP_ARG(j->reach), SP_ARG(j->fan),          SP_ARG(j->place), SP_ARG(j->depth)};
 
 		if ((st = sp_pencil_trace(j->p, j->trace, &j->layout, j->beams, b, j->fan, err)) != SP_OK)
 			break;
@@ -305,9 +315,10 @@ static sp_status fill_block(job *j, sp_error *err)
 
 static void finish(job *j)
 {
-	cl_kernel *kernels[] = {&j->trace, &j->locate, &j->count, &j->fill};
-	cl_mem *buffers[] = {&j->grid,    &j->beams,        &j->segments, &j->first_segment, &j->half_chord, &j->fan,
-	                     &j->scratch, &j->block_voxels, &j->place,    &j->depth,         &j->counts};
+	cl_kernel *kernels[] = {&j->trace, &j->mark, &j->locate, &j->count, &j->fill};
+	cl_mem *buffers[] = {&j->grid,       &j->beams, &j->segments, &j->first_segment,
+	                     &j->half_chord, &j->fan,   &j->scratch,  &j->block_voxels,
+	                     &j->marks,      &j->place, &j->depth,    &j->counts};
 
 	for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
 		if (*kernels[i])

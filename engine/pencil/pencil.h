@@ -17,11 +17,13 @@ sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *mach
 void sp_pencil_destroy(sp_pencil *p);
 
 /* The influence matrix for the given voxels of dose_grid (ascending). Bixels farther than cutoff_mm (in the isocentre
- * plane) from a voxel's projection are left out. Unit: Gy per unit weight; a weight of 1 is the fluence of 1 MU. */
+ * plane) from a voxel's projection are left out; a voxel without matter in it gets an empty row. Unit: Gy per unit
+ * weight; a weight of 1 is the fluence of 1 MU. */
 sp_status sp_pencil_influence(sp_influence **out, sp_pencil *p, const sp_beam_set *beams, const sp_grid *dose_grid,
                               const uint64_t *voxels, size_t n_voxels, double cutoff_mm, sp_error *err);
 
-/* Dose (Gy) of weighted bixels in every voxel of dose_grid ([z][y][x]), without the matrix and without a cut-off.
+/* Dose (Gy) of weighted bixels in every voxel of dose_grid ([z][y][x]), without the matrix and without a cut-off; 0 in
+ * voxels that overlap no matter (electron density above 0).
  * weights: beams->n_bixels. */
 sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *beams, const double *weights,
                          const sp_grid *dose_grid, sp_error *err);

@@ -1,0 +1,28 @@
+/* What a dose calculation on a case starts from: the dose grid, the beams with their bixels, the voxels of the body. */
+#ifndef SP_CASE_SETUP_H
+#define SP_CASE_SETUP_H
+
+#include "beam.h"
+#include "case.h"
+#include "status.h"
+
+/* A grid that covers the body outline (without one, the CT) and stays inside the CT. */
+sp_status sp_setup_dose_grid(sp_grid *out, const sp_case *c, const double spacing_mm[3], sp_error *err);
+
+typedef struct {
+	const double *angles_deg; /* gantry angles; NULL: the case's beams, else nine of our own choice */
+	size_t n_angles;
+	double sad_mm, bixel_mm, margin_mm; /* margin around the target's shadow */
+} sp_setup_beam_options;
+
+/* Beams over the case's target, which must exist; the isocentre is the target's centre of volume where the case does not
+ * give one. grid: on which the target is taken. */
+sp_status sp_setup_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_setup_beam_options *o,
+                         sp_error *err);
+
+/* The voxels of grid, ascending, that hold a part of the body outline; without one, those that hold matter (red on the
+ * CT grid > 0.02) at their centre. *out is malloc'ed. */
+sp_status sp_setup_body_voxels(uint64_t **out, size_t *n, const sp_case *c, const sp_grid *grid, const float *red,
+                               sp_error *err);
+
+#endif

@@ -1,0 +1,49 @@
+#include "options.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+bool sp_option_number(double *out, const char *text, double low, double high)
+{
+	char *rest;
+
+	*out = strtod(text, &rest);
+	return rest != text && *rest == '\0' && *out >= low && *out <= high;
+}
+
+bool sp_option_sizes(double *out, int n, const char *text, double low, double high)
+{
+	for (int i = 0; i < n; i++) {
+		char *rest;
+
+		out[i] = strtod(text, &rest);
+		if (rest == text || !(out[i] >= low && out[i] <= high))
+			return false;
+		if (*rest == '\0' && i == 0) {
+			for (i = 1; i < n; i++)
+				out[i] = out[0];
+			return true;
+		}
+		if (*rest != (i + 1 < n ? 'x' : '\0'))
+			return false;
+		text = rest + 1;
+	}
+	return true;
+}
+
+size_t sp_option_list(double *out, size_t most, const char *text)
+{
+	for (size_t n = 0; n < most;) {
+		char *rest;
+
+		out[n] = strtod(text, &rest);
+		if (rest == text || !isfinite(out[n++]))
+			return 0;
+		if (*rest == '\0')
+			return n;
+		if (*rest != ',')
+			return 0;
+		text = rest + 1;
+	}
+	return 0;
+}
