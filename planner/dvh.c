@@ -242,7 +242,7 @@ void sp_dvh_finish(sp_dvh *dvh)
 double sp_dvh_dose_at_cc(const sp_dvh *d, double volume_cc)
 {
 	size_t low = 0, high = d->n;
-	double v0, v1;
+	double v0, v1, dose;
 
 	/* rounding of the sums must not turn "all of it" into "more than there is" */
 	if (d->n == 0 || volume_cc > d->volume_total_cc * (1.0 + 1e-6))
@@ -263,7 +263,8 @@ double sp_dvh_dose_at_cc(const sp_dvh *d, double volume_cc)
 		return d->dose_gy[low];
 	v0 = d->volume_cc[low];
 	v1 = d->volume_cc[high];
-	return d->dose_gy[low] + (v0 - volume_cc) / (v0 - v1) * ((double)d->dose_gy[high] - (double)d->dose_gy[low]);
+	dose = d->dose_gy[low] + (v0 - volume_cc) / (v0 - v1) * ((double)d->dose_gy[high] - (double)d->dose_gy[low]);
+	return dose > 1e-9 ? dose : 0.0; /* within the step of sp_dvh_add_cold */
 }
 
 double sp_dvh_dose_at_share(const sp_dvh *d, double share)

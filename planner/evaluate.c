@@ -83,6 +83,7 @@ static sp_status add_structure(evaluation *e, size_t i)
 	return SP_OK;
 }
 
+/* reason NULL: the case has no such structure. */
 static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metric *m, const char *name,
                                 const char *reason)
 {
@@ -90,8 +91,9 @@ static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metri
 	json_t *row;
 
 	sp_metric_key(key, m);
-	row = json_pack("{s:s, s:s, s:f, s:s, s:s}", "structure", name, "metric", key, "limit", l->value, "unit",
-	                sp_metric_unit(m), "reason", reason);
+	row = json_pack("{s:s, s:s, s:f, s:s, s:b, s:s}", "structure", name, "metric", key, "limit", l->value, "unit",
+	                sp_metric_unit(m), "absent", !reason, "reason",
+	                reason ? reason : "the case has no such structure, or has one that is judged in its place");
 	return row && json_array_append_new(e->not_judged, row) == 0 ? SP_OK : no_memory(e);
 }
 
@@ -145,8 +147,7 @@ static sp_status judge_limit(evaluation *e, const sp_limit *l, size_t *which)
 	if (st != SP_OK)
 		return st;
 	if (n == 0)
-		return add_not_judged(e, l, &m, l->structure,
-		                      "the case has no such structure, or one that stands for it");
+		return add_not_judged(e, l, &m, l->structure, NULL);
 	if (sp_limit_is_joint(l, e->c))
 		return judge_joint(e, l, &m, which, n);
 	for (size_t i = 0; i < n && st == SP_OK; i++) {

@@ -50,37 +50,58 @@ static int widest(const json_t *rows, const char *key, int least)
 	return least > 40 ? 40 : least;
 }
 
+/* Targets first, then what is to be spared. */
+static const char *const role_order[] = {"gtv",   "ctv",      "ptv",      "cord",   "prv",
+                                         "organ", "external", "hardware", "support"};
+
+static void print_structure(const json_t *row, int width, const char *const *keys, size_t n_keys)
+{
+	double outside_cc = json_number_value(json_object_get(row, "outside_dose_grid_cc"));
+
+	print_padded(text(row, "name"), width);
+	printf("  %-9s", text(row, "role"));
+	print_number(json_object_get(row, "volume_cc"), 9, 2);
+	for (size_t m = 0; m < n_keys; m++)
+		print_number(json_object_get(json_object_get(row, "metrics"), keys[m]), 7, 2);
+	if (outside_cc > 0.0)
+		printf("  %.0f cc beyond the dose grid, taken as 0 Gy", outside_cc);
+	printf("\n");
+}
+
 static void print_structures(const json_t *structures)
 {
 	static const char *const keys[] = {"Dmax_Gy", "D0.03cc_Gy", "D2_Gy",   "D50_Gy",
 	                                   "D95_Gy",  "D98_Gy",     "Dmin_Gy", "Dmean_Gy"};
 	static const char *const heads[] = {"Dmax", "D0.03cc", "D2%", "D50%", "D95%", "D98%", "Dmin", "Dmean"};
+	size_t n_keys = sizeof keys / sizeof *keys, i;
 	int width = widest(structures, "name", 9);
-	size_t i;
 	json_t *row;
 
 	print_padded("structure", width);
 	printf("  %-9s %9s", "role", "volume");
-	for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
+	for (size_t m = 0; m < n_keys; m++)
 		printf(" %7s", heads[m]);
 	printf("\n%*s  %-9s %9s", width, "", "", "cc");
-	for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
+	for (size_t m = 0; m < n_keys; m++)
 		printf(" %7s", "Gy");
 	printf("\n");
-	json_array_foreach(structures, i, row)
-	{
-		const json_t *metrics = json_object_get(row, "metrics");
+	for (size_t role = 0; role < sizeof role_order / sizeof *role_order; role++)
+		json_array_foreach(structures, i, row)
+		{
+			if (strcmp(text(row, "role"), role_order[role]) == 0)
+				print_structure(row, width, keys, n_keys);
+		}
+}
 
-		print_padded(text(row, "name"), width);
-		printf("  %-9s", text(row, "role"));
-		print_number(json_object_get(row, "volume_cc"), 9, 2);
-		for (size_t m = 0; m < sizeof keys / sizeof *keys; m++)
-			print_number(json_object_get(metrics, keys[m]), 7, 2);
-		if (json_number_value(json_object_get(row, "outside_dose_grid_cc")) > 0.0)
-			printf("  %.0f cc beyond the dose grid, taken as 0 Gy",
-			       json_number_value(json_object_get(row, "outside_dose_grid_cc")));
-		printf("\n");
-	}
+/* A key as protocols write the metric: "D95_Gy" is D95%, "V100_pct" V100%, "V17Gy_cc" V17Gy. */
+static void metric_name(char *out, size_t bytes, const char *key)
+{
+	int stem = (int)strcspn(key, "_");
+	bool share = strcmp(key + stem, "_pct") == 0;
+
+	if (key[0] == 'D' && strcmp(key + stem, "_Gy") == 0)
+		share = key[1] >= '0' && key[1] <= '9' && key[stem - 1] != 'c';
+	snprintf(out, bytes, "%.*s%s", stem, key, share ? "%" : "");
 }
 
 static void print_judged(const char *title, const json_t *rows, const char *met, const char *missed)
@@ -98,8 +119,7 @@ static void print_judged(const char *title, const json_t *rows, const char *met,
 		const char *unit = text(row, "unit");
 		bool good = json_is_true(json_object_get(row, "met"));
 
-		snprintf(metric, sizeof metric, "%s", text(row, "metric"));
-		metric[strcspn(metric, "_")] = '\0';
+		metric_name(metric, sizeof metric, text(row, "metric"));
 		printf("  %s  ", good ? met : missed);
 		print_padded(text(row, "structure"), width);
 		printf("  %-9s", metric);
@@ -109,6 +129,42 @@ static void print_judged(const char *title, const json_t *rows, const char *met,
 		printf(" %-2s%s%s\n", unit, json_is_true(json_object_get(row, "hard")) ? "  hard" : "",
 		       json_is_true(json_object_get(row, "unverified")) ? "  (limit not verified in its source)" : "");
 	}
+}
+
+/* What of the protocol could not be judged: structures that are not there in one line, the rest one by one. */
+static void print_not_judged(const json_t *rows)
+{
+	size_t i, j, column = 0;
+	json_t *row;
+
+	if (json_array_size(rows) == 0)
+		return;
+	printf("\nNot judged\n");
+	json_array_foreach(rows, i, row)
+	{
+		char metric[64];
+
+		if (!json_is_true(json_object_get(row, "absent"))) {
+			metric_name(metric, sizeof metric, text(row, "metric"));
+			printf("  %s %s: %s\n", text(row, "structure"), metric, text(row, "reason"));
+		}
+	}
+	json_array_foreach(rows, i, row)
+	{
+		const char *name = text(row, "structure");
+		bool said = !json_is_true(json_object_get(row, "absent"));
+
+		for (j = 0; j < i && !said; j++)
+			said = strcmp(name, text(json_array_get(rows, j), "structure")) == 0;
+		if (said)
+			continue;
+		if (column == 0 || column + strlen(name) > 90)
+			column = (size_t)printf("%s", column == 0 ? "  not in the case: " : ",\n    ");
+		else
+			column += (size_t)printf(", ");
+		column += (size_t)printf("%s", name);
+	}
+	printf("%s", column ? "\n" : "");
 }
 
 static void print_index(const json_t *evaluation, const char *key, const char *what, int decimals)
@@ -127,7 +183,6 @@ void sp_evaluation_print(const json_t *evaluation)
 {
 	const json_t *p = json_object_get(evaluation, "prescription");
 	const json_t *met = json_object_get(evaluation, "all_limits_met");
-	size_t skipped = json_array_size(json_object_get(evaluation, "not_judged"));
 
 	if (json_is_number(json_object_get(p, "dose_gy")))
 		printf("Prescription %g Gy in %d fractions to %s", json_number_value(json_object_get(p, "dose_gy")),
@@ -139,8 +194,7 @@ void sp_evaluation_print(const json_t *evaluation)
 	print_structures(json_object_get(evaluation, "structures"));
 	print_judged("Limits", json_object_get(evaluation, "limits"), "met   ", "MISSED");
 	print_judged("Goals (give way to the limits)", json_object_get(evaluation, "goals"), "met   ", "missed");
-	if (skipped > 0)
-		printf("  %zu limits could not be judged on this case (--json lists them with the reason)\n", skipped);
+	print_not_judged(json_object_get(evaluation, "not_judged"));
 	printf("\nTarget and dose\n");
 	print_index(evaluation, "paddick_ci", "Paddick conformity index (1 is perfect)", 3);
 	print_index(evaluation, "gradient_index", "gradient index V50%/V100%", 2);

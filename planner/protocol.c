@@ -133,12 +133,13 @@ static double between(const sp_file_value *a, const sp_file_value *b, double alp
 }
 
 /* The row's value for a number of fractions: as published, or derived (then remark says how). False: it has none. */
-static bool row_value(double *value, const sp_file_value **published, char remark[160], const sp_file_row *r,
-                      unsigned fractions)
+static bool row_value(double *value, const sp_file_value **published, char remark[160], bool *unverified,
+                      const sp_file_row *r, unsigned fractions)
 {
 	const sp_file_value *below = NULL, *above = NULL;
 
 	*published = NULL;
+	*unverified = r->unverified;
 	remark[0] = '\0';
 	if (r->eqd2_at_most) {
 		*value = sp_dose_of_bed_gy(sp_bed_gy(*r->eqd2_at_most, *r->eqd2_at_most / 2.0, r->alpha_beta_gy),
@@ -153,6 +154,7 @@ static bool row_value(double *value, const sp_file_value **published, char remar
 		if (v->fractions == fractions) {
 			*published = v;
 			*value = v->value;
+			*unverified = *unverified || v->unverified;
 			return true;
 		}
 		if (v->fractions < fractions && (!below || v->fractions > below->fractions))
@@ -162,6 +164,7 @@ static bool row_value(double *value, const sp_file_value **published, char remar
 	}
 	if (!r->interpolate || !below || !above)
 		return false;
+	*unverified = *unverified || below->unverified || above->unverified;
 	*value = between(below, above, r->alpha_beta_gy, fractions);
 	snprintf(remark, 160, "derived: equal steps of BED (alpha/beta %g Gy) between %u and %u fractions of ",
 	         r->alpha_beta_gy, below->fractions, above->fractions);
@@ -179,7 +182,6 @@ static sp_status add_row(sp_protocol *p, size_t *capacity, const sp_file_row *r,
 	                  .unless = r->unless,
 	                  .hard = r->hard,
 	                  .goal = r->goal,
-	                  .unverified = r->unverified,
 	                  .sense = SP_LIMIT_IS_UPPER};
 
 	if ((r->n_at_most > 0) == (r->eqd2_at_most != NULL))
@@ -188,12 +190,10 @@ static sp_status add_row(sp_protocol *p, size_t *capacity, const sp_file_row *r,
 	if ((r->eqd2_at_most || r->interpolate) && !(r->alpha_beta_gy > 0.0))
 		return sp_fail(err, SP_BAD_INPUT, "%s: row %s %s: alpha_beta_gy is %g, expected > 0 to derive doses",
 		               where, r->structure, r->metric, r->alpha_beta_gy);
-	if (!row_value(&limit.value, &published, remark, r, p->fractions))
+	if (!row_value(&limit.value, &published, remark, &limit.unverified, r, p->fractions))
 		return SP_OK;
 	if (published && published->source)
 		source = published->source;
-	if (published && published->unverified)
-		limit.unverified = true;
 	snprintf(text, sizeof text, "%s%s", remark, source);
 	limit.source = text;
 	if (!published) /* a derived number is given as precisely as published ones are */

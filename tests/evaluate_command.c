@@ -56,6 +56,9 @@ static void the_table_shows_limits_with_pass_or_fail(void **state)
 	assert_says("sc24-24gy-2fx");
 	assert_says("SpinalCord");
 	assert_says("met     SpinalCord");
+	assert_says("V100%");
+	assert_says("not in the case: ");
+	assert_says("Heart, GreatVes, Stomach");
 	assert_says("All limits met.");
 	assert_says("Paddick");
 	assert_says("not a medical device");

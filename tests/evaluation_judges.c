@@ -257,6 +257,7 @@ static void two_lungs_are_judged_as_one(void **state)
 	assert_true(met(e, "limits", "Lungs", "DC3cc_Gy"));
 	assert_false(met(e, "limits", "Lungs", "Dmean_Gy"));
 	assert_near(json_number_value(json_object_get(row_of(e, "limits", "Lungs", "Dmean_Gy"), "value")), 20, 0.005);
+	assert_true(json_is_false(json_object_get(row_of(e, "not_judged", "Lungs", "DC1500cc_Gy"), "absent")));
 	/* 6.3 cc of lung cannot show that 1500 cc are spared */
 	assert_non_null(row_of(e, "not_judged", "Lungs", "DC1500cc_Gy"));
 	json_decref(e);

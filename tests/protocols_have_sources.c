@@ -119,6 +119,9 @@ static void limits_between_published_fractions_are_derived_and_say_so(void **sta
 	assert_true(fabs(l->value - 21.0) < 0.051); /* stated to 0.1 Gy */
 	assert_non_null(strstr(l->source, "derived"));
 	assert_non_null(strstr(l->source, "TG-101"));
+	assert_false(l->unverified);
+	/* liver: verified for 1 fraction only, so what is derived from it is not */
+	assert_true(find(p, "Liver", "DC700cc")->unverified);
 	sp_protocol_destroy(p);
 	/* the cord's volume limits have no source for 2 and 4 fractions and are not invented */
 	assert_true(isnan(value_of("sc24-24gy-2fx", "role:cord", "D1.2cc")));

@@ -163,6 +163,8 @@ static int run(const options *o, sp_error *err)
 		status = sp_command_fail("evaluate", err);
 		goto cleanup;
 	}
+	if (protocol && !sp_case_find_role(p->c, SP_ROLE_CORD) && !sp_case_find_role(p->c, SP_ROLE_PRV))
+		sp_log_warning("the case has neither cord nor PRV; limits were judged on what it has");
 	if (o->json) {
 		json_dumpf(evaluation, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
 		putchar('\n');
