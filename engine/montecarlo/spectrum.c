@@ -42,6 +42,9 @@ static sp_status read_bins(sp_spectrum *s, const sp_csv *csv, sp_error *err)
 			return sp_fail(err, SP_BAD_INPUT,
 			               "%s line %zu: expected 0 <= E_low < E_high and a probability >= 0", csv->name,
 			               csv->lines[i + 1]);
+		if (s->high_mev[i] > SP_SPECTRUM_MAX_MEV)
+			return sp_fail(err, SP_BAD_INPUT, "%s line %zu: E_high is %g MeV, expected at most %g",
+			               csv->name, csv->lines[i + 1], s->high_mev[i], SP_SPECTRUM_MAX_MEV);
 		s->cumulative[i] = sum += p;
 	}
 	if (!(sum > 0.0))

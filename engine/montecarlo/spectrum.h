@@ -6,6 +6,8 @@
 
 #include "status.h"
 
+#define SP_SPECTRUM_MAX_MEV 29.0 /* the cross-section tables end at 30 MeV */
+
 typedef struct {
 	size_t n_bins;
 	double *low_mev, *high_mev;
