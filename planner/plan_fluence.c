@@ -10,13 +10,18 @@
 #include "case_setup.h"
 #include "clock.h"
 #include "influence.h"
+#include "interrupt.h"
+#include "limit_correction.h"
 #include "log.h"
 #include "mask.h"
 #include "pencil.h"
 #include "plan_problem.h"
 
-/* Rounds of planning against the dose without cut-off; the first correction brings most of it. */
-#define MAX_ROUNDS 3
+/* Rounds of optimisation and correction; most cases need three. */
+#define MAX_ROUNDS 6
+
+/* A binding limit that is judged this much below its value costs the target little more. */
+#define GOOD_SLACK_GY 0.15
 
 static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_machine *machine,
                             const sp_plan_options *o, sp_error *err)
@@ -66,57 +71,99 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 	return true;
 }
 
-/* The rows' share of a dose on the whole grid, less what the matrix already gives: what its cut-off leaves out. */
-static void offset_of(float *offset, const float *whole, const float *rows_dose, const sp_plan_problem *p)
+typedef struct {
+	sp_fluence_plan *plan;
+	const sp_case *c;
+	sp_influence *matrix;
+	sp_pencil *pencil;
+	sp_plan_problem *problem;
+	const sp_plan_options *o;
+	double dose_gy, started_s;
+	float *rows_dose, *offset;
+	sp_error *err;
+} rounds;
+
+/* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. */
+static sp_status whole_dose(rounds *r)
 {
-	for (size_t i = 0; i < p->n_voxels; i++)
-		offset[i] += whole[p->voxels[i]] - rows_dose[i];
+	sp_fluence_plan *plan = r->plan;
+	const sp_plan_problem *p = r->problem;
+	double before = sp_clock_seconds(), largest = 0.0;
+	sp_status st = sp_pencil_dose(plan->dose_gy, r->pencil, plan->beams, plan->weights, &plan->dose_grid, r->err);
+
+	plan->dose_seconds += sp_clock_seconds() - before;
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
+		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - r->rows_dose[i];
+
+		if (whole <= 0.0f) /* a voxel in air at the skin: the engine gives it no dose */
+			continue;
+
+		largest = fmax(largest, fabs(left_out));
+		r->offset[i] += left_out;
+	}
+	sp_log_detail("the matrix and its offset leave out at most %.3f Gy", largest);
+	return st;
 }
 
-static sp_status optimise_rounds(sp_fluence_plan *plan, sp_influence *matrix, sp_pencil *pencil,
-                                 const sp_plan_problem *problem, double dose_gy, const sp_plan_options *o,
-                                 sp_error *err)
+/* The first rounds need not be exact: their limits move anyway. */
+static sp_status optimise_once(rounds *r, int round)
 {
-	float *rows_dose = sp_alloc_array(problem->n_voxels, sizeof *rows_dose);
-	float *offset = sp_alloc_array(problem->n_voxels, sizeof *offset);
-	progress_context context = {problem, dose_gy, 0.0};
-	double started = sp_clock_seconds();
-	sp_status st = rows_dose && offset ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
+	sp_fluence_plan *plan = r->plan;
+	progress_context context = {r->problem, r->dose_gy, 0.0};
+	double before = sp_clock_seconds();
+	sp_optimise_options options = {.max_seconds = r->o->max_seconds,
+	                               .tolerance = round ? 3e-4 : 1e-3,
+	                               .limit_tolerance_gy = round ? 0.1 : 0.25,
+	                               .start = round ? plan->weights : NULL,
+	                               .offset_gy = r->offset,
+	                               .on_iteration = show_iteration,
+	                               .context = &context};
+	sp_status st;
+
+	if (r->o->max_seconds > 0.0)
+		options.max_seconds = fmax(0.5, r->o->max_seconds - (before - r->started_s));
+	st = sp_optimise(plan->weights, r->rows_dose, &plan->optimisation, r->matrix, r->problem->terms,
+	                 r->problem->n_terms, &options, r->err);
+	plan->optimise_seconds += sp_clock_seconds() - before;
+	plan->iterations += plan->optimisation.iterations;
+	return st;
+}
+
+static bool time_is_up(const rounds *r)
+{
+	return sp_interrupt_asked() ||
+	       (r->o->max_seconds > 0.0 && sp_clock_seconds() - r->started_s >= r->o->max_seconds);
+}
+
+/* Optimises, judges the limits as the evaluation will, moves their terms, and goes on from there. */
+static sp_status optimise_rounds(rounds *r)
+{
+	sp_fluence_plan *plan = r->plan;
+	const sp_plan_problem *p = r->problem;
+	sp_limit_standing standing;
+	sp_status st = SP_OK;
 
 	for (int round = 0; st == SP_OK && round < MAX_ROUNDS; round++) {
-		sp_optimise_options options = {.max_seconds = o->max_seconds,
-		                               .tolerance = 1e-4,
-		                               .limit_tolerance_gy = 0.02,
-		                               .start = round ? plan->weights : NULL,
-		                               .offset_gy = round ? offset : NULL,
-		                               .on_iteration = show_iteration,
-		                               .context = &context};
-		double largest = 0.0, before = sp_clock_seconds();
-
-		if (o->max_seconds > 0.0) {
-			options.max_seconds = o->max_seconds - (before - started);
-			if (options.max_seconds <= 0.0)
-				break;
-		}
-		st = sp_optimise(plan->weights, rows_dose, &plan->optimisation, matrix, problem->terms,
-		                 problem->n_terms, &options, err);
-		plan->optimise_seconds += sp_clock_seconds() - before;
-		if (st != SP_OK)
+		st = optimise_once(r, round);
+		/* The first round tells what the cut-off leaves out; it hardly changes after that, and where a row is
+		 * its dose is known, so that the rounds between need no dose of their own. */
+		if (st == SP_OK && round == 0)
+			st = whole_dose(r);
+		for (size_t i = 0; st == SP_OK && round > 0 && i < p->n_voxels; i++)
+			plan->dose_gy[p->voxels[i]] = r->rows_dose[i];
+		if (st == SP_OK)
+			st = sp_limits_judge(&standing, r->problem, r->c, &plan->dose_grid, plan->dose_gy, r->rows_dose,
+			                     r->dose_gy, true, r->err);
+		if (st != SP_OK || time_is_up(r))
 			break;
-		before = sp_clock_seconds();
-		st = sp_pencil_dose(plan->dose_gy, pencil, plan->beams, plan->weights, &plan->dose_grid, err);
-		plan->dose_seconds += sp_clock_seconds() - before;
-		if (st != SP_OK || plan->optimisation.interrupted)
-			break;
-		for (size_t i = 0; i < problem->n_voxels; i++)
-			largest = fmax(largest, fabs(plan->dose_gy[problem->voxels[i]] - rows_dose[i]));
-		offset_of(offset, plan->dose_gy, rows_dose, problem);
-		sp_log_detail("round %d: the matrix leaves out at most %.3f Gy", round + 1, largest);
-		if (largest < 0.02)
+		sp_log_info("round %d: worst hard limit %s by %.2f Gy, objective %.4g", round + 1,
+		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy),
+		            plan->optimisation.objective);
+		if (round > 0 && standing.worst_miss_gy <= 0.0 && standing.worst_slack_gy < GOOD_SLACK_GY)
 			break;
 	}
-	free(rows_dose);
-	free(offset);
+	if (st == SP_OK)
+		st = whole_dose(r);
 	return st;
 }
 
@@ -130,6 +177,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	sp_pencil *pencil = NULL;
 	sp_influence *matrix = NULL;
 	float *red = NULL;
+	rounds r = {0};
 	double before;
 	sp_status st;
 
@@ -167,14 +215,30 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	sp_log_info("influence matrix: %zu x %zu, %.1f million entries, %.0f MB, %.1f s", plan->n_rows,
 	            sp_influence_columns(matrix), 1e-6 * (double)plan->n_values,
 	            1e-6 * (double)sp_influence_bytes(matrix), plan->matrix_seconds);
-	st = optimise_rounds(plan, matrix, pencil, &problem, dose_gy, o, err);
+	r = (rounds){.plan = plan,
+	             .c = c,
+	             .matrix = matrix,
+	             .pencil = pencil,
+	             .problem = &problem,
+	             .o = o,
+	             .dose_gy = dose_gy,
+	             .started_s = sp_clock_seconds(),
+	             .rows_dose = sp_alloc_array(problem.n_voxels, sizeof(float)),
+	             .offset = sp_alloc_array(problem.n_voxels, sizeof(float)),
+	             .err = err};
+	if (!r.rows_dose || !r.offset)
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
+	else
+		st = optimise_rounds(&r);
 	if (st != SP_OK)
 		goto cleanup;
-	if (plan->optimisation.interrupted)
+	if (sp_interrupt_asked())
 		st = SP_INTERRUPTED;
 	*out = plan;
 	plan = NULL;
 cleanup:
+	free(r.rows_dose);
+	free(r.offset);
 	free(red);
 	sp_influence_destroy(matrix);
 	sp_pencil_destroy(pencil);

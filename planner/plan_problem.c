@@ -36,6 +36,14 @@ static const shell shells[] = {
  * 4th. A kept voxel stands for those it replaces, so means keep their meaning. */
 #define DENSE_MM 8.0
 #define SPARSE_MM 25.0
+#define ORGAN_DENSE_MM 20.0
+#define ORGAN_SPARSE_MM 60.0
+#define DENSE_VOXELS 10000 /* organs of fewer voxels are taken whole */
+
+/* Share of a voxel that makes it the target's or an organ's. A sliver at an organ's edge would hold the optimiser to
+ * the dose at its centre, outside the organ. */
+#define ANY_SHARE 1e-4f
+#define MOST_SHARE 0.5f
 
 typedef struct {
 	const sp_case *c;
@@ -47,7 +55,7 @@ typedef struct {
 	voxel_set *sets;
 	size_t n_sets, set_capacity;
 	size_t *term_set;
-	size_t term_set_capacity, term_capacity;
+	size_t term_set_capacity, term_capacity, limit_capacity;
 	sp_plan_problem *problem;
 	sp_error *err;
 } builder;
@@ -89,10 +97,23 @@ static double set_volume(const voxel_set *s)
 	return sum;
 }
 
-/* The voxels of structures `which` together (a voxel in several counts with its largest share). */
-static sp_status structures_set(size_t *out, builder *b, const size_t *which, size_t n)
+/* True for one voxel in step^3. */
+static bool on_lattice(const sp_grid *g, size_t v, size_t step)
 {
-	size_t voxels = sp_grid_voxels(b->grid);
+	return v % g->n[0] % step == 0 && v / g->n[0] % g->n[1] % step == 0 && v / g->n[0] / g->n[1] % step == 0;
+}
+
+/* How sparsely voxels are taken at v's distance from the target. */
+static size_t step_of(const builder *b, size_t v, double dense_mm, double sparse_mm)
+{
+	return b->distance[v] <= dense_mm ? 1 : b->distance[v] <= sparse_mm ? 2 : 4;
+}
+
+/* The voxels of structures `which` together (a voxel in several counts with its largest share) whose share is at least
+ * `least`. Large organs are taken sparsely far from the target, as normal tissue is. */
+static sp_status structures_set(size_t *out, builder *b, const size_t *which, size_t n, float least)
+{
+	size_t voxels = sp_grid_voxels(b->grid), inside = 0;
 	float *one = NULL;
 	sp_status st = new_set(out, b);
 
@@ -107,9 +128,14 @@ static sp_status structures_set(size_t *out, builder *b, const size_t *which, si
 			b->fraction[v] = fmaxf(b->fraction[v], one[v]);
 	}
 	free(one);
-	for (size_t v = 0; st == SP_OK && v < voxels; v++)
-		if (b->fraction[v] > 0.0f)
-			st = set_add(b, &b->sets[*out], v, b->fraction[v]);
+	for (size_t v = 0; v < voxels; v++)
+		inside += b->fraction[v] >= least;
+	for (size_t v = 0; st == SP_OK && v < voxels; v++) {
+		size_t step = inside <= DENSE_VOXELS ? 1 : step_of(b, v, ORGAN_DENSE_MM, ORGAN_SPARSE_MM);
+
+		if (b->fraction[v] >= least && on_lattice(b->grid, v, step))
+			st = set_add(b, &b->sets[*out], v, b->fraction[v] * (float)(step * step * step));
+	}
 	return st;
 }
 
@@ -141,7 +167,7 @@ static sp_status add_target(builder *b, const sp_structure *target)
 	const sp_structure *gtv = sp_case_find_role(b->c, SP_ROLE_GTV);
 	size_t index = (size_t)(target - b->c->structures), set;
 	double hottest = b->protocol && b->protocol->max_dose_percent > 0.0 ? b->protocol->max_dose_percent : 130.0;
-	sp_status st = structures_set(&set, b, &index, 1);
+	sp_status st = structures_set(&set, b, &index, 1, ANY_SHARE);
 
 	if (st != SP_OK)
 		return st;
@@ -165,7 +191,7 @@ static sp_status add_target(builder *b, const sp_structure *target)
 	if (st != SP_OK || !gtv || gtv == target)
 		return st;
 	index = (size_t)(gtv - b->c->structures);
-	if ((st = structures_set(&set, b, &index, 1)) != SP_OK)
+	if ((st = structures_set(&set, b, &index, 1, ANY_SHARE)) != SP_OK)
 		return st;
 	return add_term(
 	        b, set,
@@ -178,9 +204,7 @@ static bool term_of_limit(sp_term *out, const sp_limit *l, const sp_metric *m, d
                           double soft_weight)
 {
 	bool upper = l->sense == SP_LIMIT_IS_UPPER;
-	/* 1 % below an upper limit, 0.5 % above a lower one: the evaluated DVH interpolates within voxels, which the
-	 * rows of the matrix do not */
-	double dose = l->value * (upper ? 0.99 : 1.005), share = 0.0;
+	double dose = l->value, share = 0.0;
 	bool mean = false, whole = false;
 
 	switch (m->kind) {
@@ -231,9 +255,10 @@ static bool term_of_limit(sp_term *out, const sp_limit *l, const sp_metric *m, d
 static sp_status add_limit(builder *b, const sp_limit *l, const sp_metric *metric, const size_t *which, size_t n)
 {
 	const sp_structure *first = &b->c->structures[which[0]];
+	sp_plan_problem *p = b->problem;
 	size_t set;
 	sp_term term;
-	sp_status st = structures_set(&set, b, which, n);
+	sp_status st = structures_set(&set, b, which, n, l->hard ? MOST_SHARE : ANY_SHARE);
 	double volume_cc;
 
 	if (st != SP_OK || b->sets[set].n == 0)
@@ -241,8 +266,21 @@ static sp_status add_limit(builder *b, const sp_limit *l, const sp_metric *metri
 	volume_cc = set_volume(&b->sets[set]) * sp_grid_voxel_volume_cc(b->grid);
 	if (!term_of_limit(&term, l, metric, volume_cc, b->dose_gy, per_dose(b, 0.2)))
 		return SP_OK;
-	if (l->hard && (first->role == SP_ROLE_CORD || first->role == SP_ROLE_PRV) && b->problem->cord_term == SIZE_MAX)
-		b->problem->cord_term = b->problem->n_terms;
+	if (l->hard && (first->role == SP_ROLE_CORD || first->role == SP_ROLE_PRV) && p->cord_term == SIZE_MAX)
+		p->cord_term = p->n_terms;
+	if (l->hard) {
+		sp_plan_limit record = {l, p->n_terms, n, sp_alloc_array(n, sizeof *which)};
+
+		if (!record.which)
+			return sp_fail(b->err, SP_NO_MEMORY, "out of memory noting limits");
+		memcpy(record.which, which, n * sizeof *which);
+		st = sp_grow_array(&p->limits, &b->limit_capacity, p->n_limits + 1, sizeof record, b->err);
+		if (st != SP_OK) {
+			free(record.which);
+			return st;
+		}
+		p->limits[p->n_limits++] = record;
+	}
 	return add_term(b, set, term, first->name);
 }
 
@@ -279,12 +317,11 @@ static sp_status add_shells(builder *b)
 		st = sp_structure_fractions(b->fraction, external, &b->c->ct, g, b->err);
 	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(g); v++) {
 		size_t s = 0, step;
-		size_t ijk[3] = {v % g->n[0], v / g->n[0] % g->n[1], v / g->n[0] / g->n[1]};
 
 		if (!(b->distance[v] > 0.0f) || (external && b->fraction[v] < 0.5f))
 			continue;
-		step = b->distance[v] <= DENSE_MM ? 1 : b->distance[v] <= SPARSE_MM ? 2 : 4;
-		if (ijk[0] % step || ijk[1] % step || ijk[2] % step)
+		step = step_of(b, v, DENSE_MM, SPARSE_MM);
+		if (!on_lattice(g, v, step))
 			continue;
 		while (b->distance[v] > shells[s].outer_mm && s + 1 < N_SHELLS)
 			s++;
@@ -381,6 +418,9 @@ void sp_plan_problem_finish(sp_plan_problem *p)
 		free((void *)(uintptr_t)p->terms[t].rows);
 		free((void *)(uintptr_t)p->terms[t].volumes);
 	}
+	for (size_t i = 0; i < p->n_limits; i++)
+		free(p->limits[i].which);
+	free(p->limits);
 	free(p->terms);
 	free(p->voxels);
 	*p = (sp_plan_problem){0};

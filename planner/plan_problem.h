@@ -11,11 +11,21 @@
 #include "protocol.h"
 #include "status.h"
 
+/* A hard limit of the protocol and the term that stands for it. The term's dose may differ from the limit's: rows are
+ * voxel centres, while a limit is judged on the finer DVH of the evaluation (limit_correction.h). */
+typedef struct {
+	const sp_limit *limit; /* borrowed from the protocol */
+	size_t term;           /* index into terms */
+	size_t n, *which;      /* structures of the case, taken together */
+} sp_plan_limit;
+
 typedef struct {
 	size_t n_voxels;
 	uint64_t *voxels; /* of the dose grid, ascending: the rows of the matrix */
 	size_t n_terms;
 	sp_term *terms;
+	size_t n_limits;
+	sp_plan_limit *limits;
 	/* The rows of the target and of the first hard-limited cord-like structure, for the progress line. */
 	size_t target_term, cord_term; /* index into terms, SIZE_MAX for none */
 } sp_plan_problem;
