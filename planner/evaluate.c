@@ -93,7 +93,7 @@ static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metri
 	sp_metric_key(key, m);
 	row = json_pack("{s:s, s:s, s:f, s:s, s:b, s:s}", "structure", name, "metric", key, "limit", l->value, "unit",
 	                sp_metric_unit(m), "absent", !reason, "reason",
-	                reason ? reason : "the case has no such structure, or has one that is judged in its place");
+	                reason ? reason : "the case has no such structure");
 	return row && json_array_append_new(e->not_judged, row) == 0 ? SP_OK : no_memory(e);
 }
 
@@ -146,6 +146,8 @@ static sp_status judge_limit(evaluation *e, const sp_limit *l, size_t *which)
 
 	if (st != SP_OK)
 		return st;
+	if (sp_limit_is_moot(l, e->c))
+		return SP_OK;
 	if (n == 0)
 		return add_not_judged(e, l, &m, l->structure, NULL);
 	if (sp_limit_is_joint(l, e->c))

@@ -307,12 +307,19 @@ cleanup:
 	return st;
 }
 
-size_t sp_limit_match(size_t *out, size_t max, const sp_limit *l, const sp_case *c)
+bool sp_limit_is_moot(const sp_limit *l, const sp_case *c)
 {
 	bool ignored;
 	size_t one;
 
-	if (l->unless && sp_structure_names_match(&one, 1, &ignored, l->names, l->unless, c) > 0)
+	return l->unless && sp_structure_names_match(&one, 1, &ignored, l->names, l->unless, c) > 0;
+}
+
+size_t sp_limit_match(size_t *out, size_t max, const sp_limit *l, const sp_case *c)
+{
+	bool ignored;
+
+	if (sp_limit_is_moot(l, c))
 		return 0;
 	return sp_structure_names_match(out, max, &ignored, l->names, l->structure, c);
 }

@@ -45,6 +45,9 @@ void sp_protocol_destroy(sp_protocol *p);
  * the limit's `unless` is present. */
 size_t sp_limit_match(size_t *out, size_t max, const sp_limit *l, const sp_case *c);
 
+/* True where the limit's `unless` is present: something else is judged in its place. */
+bool sp_limit_is_moot(const sp_limit *l, const sp_case *c);
+
 /* True where the matches are parts of one organ (two lungs) and are judged as one; otherwise each is judged alone. */
 bool sp_limit_is_joint(const sp_limit *l, const sp_case *c);
 

@@ -231,6 +231,7 @@ static void a_sac_is_judged_like_a_cord_only_without_a_prv(void **state)
 	e = evaluate(c, dose, text);
 	assert_false(met(e, "limits", "Cord PRV", "D0.03cc_Gy"));
 	assert_null(row_of(e, "limits", "thecal sac", "D0.03cc_Gy"));
+	assert_null(row_of(e, "not_judged", "ThecalSac", "D0.03cc_Gy")); /* the PRV stands for it */
 	json_decref(e);
 	free(dose);
 	sp_case_destroy(c);
