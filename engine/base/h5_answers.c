@@ -8,151 +8,11 @@
 #define BLOCK_BYTES (4u << 20)
 #define MAX_LINKS 100000
 
-/* Opens path link by link; only hard links are followed. < 0 and *missing where there is no such link; < 0 and an
- * answer already given otherwise. */
-static hid_t open_object(sp_h5_reader *r, const char *path, bool *missing)
-{
-	hid_t here = H5Oopen(r->file, "/", H5P_DEFAULT);
-	char name[SP_H5_PATH_BYTES];
-
-	*missing = false;
-	if (here < 0)
-		sp_h5_reader_refuse_broken(r, "/", "");
-	while (here >= 0) {
-		H5L_info_t link;
-		hid_t next;
-		size_t length;
-
-		path += strspn(path, "/");
-		length = strcspn(path, "/");
-		if (length == 0)
-			return here;
-		memcpy(name, path, length);
-		name[length] = '\0';
-		path += length;
-		if (H5Iget_type(here) != H5I_GROUP || H5Lexists(here, name, H5P_DEFAULT) == 0) {
-			*missing = true;
-			H5Oclose(here);
-			return -1;
-		}
-		if (H5Lget_info(here, name, &link, H5P_DEFAULT) < 0) {
-			sp_h5_reader_refuse_broken(r, name, "");
-			return -1;
-		}
-		if (link.type != H5L_TYPE_HARD) {
-			sp_h5_reader_refuse(r, ":%s is a soft or external link; only the file's own objects are read",
-			                    name);
-			H5Oclose(here);
-			return -1;
-		}
-		next = H5Oopen(here, name, H5P_DEFAULT);
-		if (next < 0) {
-			sp_h5_reader_refuse_broken(r, name, "");
-			return -1;
-		}
-		H5Oclose(here);
-		here = next;
-	}
-	return here;
-}
-
-static hid_t open_or_refuse(sp_h5_reader *r, const char *path)
-{
-	bool missing;
-	hid_t id = open_object(r, path, &missing);
-
-	if (id < 0 && missing)
-		sp_h5_reader_refuse(r, ":%s is missing", path);
-	return id;
-}
-
-static hid_t open_dataset_or_refuse(sp_h5_reader *r, const char *path)
-{
-	hid_t id = open_or_refuse(r, path);
-
-	if (id >= 0 && H5Iget_type(id) != H5I_DATASET) {
-		sp_h5_reader_refuse(r, ":%s is not a dataset", path);
-		H5Oclose(id);
-		return -1;
-	}
-	return id;
-}
-
-/* ---- what is there ---- */
-
-static sp_h5_class class_of(hid_t type)
-{
-	switch (H5Tget_class(type)) {
-	case H5T_INTEGER:
-	case H5T_ENUM: /* h5py's booleans */
-		return SP_H5_INTEGER;
-	case H5T_FLOAT:
-		return SP_H5_FLOAT;
-	case H5T_STRING:
-		return SP_H5_TEXT;
-	default:
-		return SP_H5_STRANGE;
-	}
-}
-
-/* Rank, dims and number of elements; the product is checked. */
-static bool take_shape(sp_h5_info *info, hid_t space)
-{
-	hsize_t dims[H5S_MAX_RANK] = {0};
-	int rank = H5Sget_simple_extent_ndims(space);
-
-	if (rank < 0 || rank > SP_H5_MAX_RANK || H5Sget_simple_extent_dims(space, dims, NULL) < 0)
-		return false;
-	info->rank = rank;
-	info->elements = H5Sget_simple_extent_type(space) == H5S_NULL ? 0 : 1;
-	for (int i = 0; i < rank; i++) {
-		info->dims[i] = dims[i];
-		if (dims[i] && info->elements > UINT64_MAX / dims[i])
-			return false;
-		info->elements *= dims[i];
-	}
-	return true;
-}
-
-/* Data outside the file, or compressed by what we do not have. */
-static bool refuse_layout(sp_h5_reader *r, const char *path, hid_t dataset)
-{
-	hid_t layout = H5Dget_create_plist(dataset);
-	bool refused = true;
-
-	if (layout < 0) {
-		sp_h5_reader_refuse_broken(r, path, "");
-		return true;
-	}
-	if (H5Pget_external_count(layout) > 0 || H5Pget_layout(layout) == H5D_VIRTUAL) {
-		sp_h5_reader_refuse(r, ":%s keeps its data in other files; only the file's own data is read", path);
-		goto cleanup;
-	}
-	for (int i = 0; i < H5Pget_nfilters(layout); i++) {
-		unsigned flags, values[16];
-		size_t n_values = 16;
-		char name[64] = "";
-		H5Z_filter_t filter =
-		        H5Pget_filter2(layout, (unsigned)i, &flags, &n_values, values, sizeof name, name, NULL);
-
-		if (filter < 0 || H5Zfilter_avail(filter) <= 0) {
-			sp_h5_reader_refuse(
-			        r, ":%s is compressed with filter %d (%.63s), which is not at hand; write it with gzip",
-			        path, (int)filter, name);
-			goto cleanup;
-		}
-	}
-	refused = false;
-cleanup:
-	H5Pclose(layout);
-	return refused;
-}
-
 void sp_h5_answer_look(sp_h5_reader *r, const sp_h5_request *rq)
 {
 	sp_h5_info *info = &r->answer.info;
 	bool missing;
-	hid_t id = open_object(r, rq->path, &missing), type = -1, space = -1;
+	hid_t id = sp_h5_open_object(r, rq->path, &missing), type = -1, space = -1;
 
 	if (id < 0) {
 		if (missing)
@@ -170,10 +30,10 @@ void sp_h5_answer_look(sp_h5_reader *r, const sp_h5_request *rq)
 			sp_h5_reader_refuse_broken(r, rq->path, "");
 			goto cleanup;
 		}
-		info->class = class_of(type);
+		info->class = sp_h5_class_of(type);
 		info->element_bytes = H5Tget_size(type);
 		info->is_signed = H5Tget_class(type) == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
-		if (!take_shape(info, space)) {
+		if (!sp_h5_take_shape(info, space)) {
 			sp_h5_reader_refuse(r, ":%s has more dimensions or elements than can be", rq->path);
 			goto cleanup;
 		}
@@ -190,6 +50,7 @@ cleanup:
 typedef struct {
 	char *text;
 	size_t used, room, links;
+	bool no_memory, too_much;
 } name_list;
 
 static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *context)
@@ -199,12 +60,14 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, vo
 
 	(void)group;
 	(void)link;
-	if (++list->links > MAX_LINKS || bytes > SP_H5_NAME_BYTES)
+	list->too_much = ++list->links > MAX_LINKS || bytes > SP_H5_NAME_BYTES;
+	if (list->too_much)
 		return -1;
 	if (list->used + bytes > list->room) {
 		size_t room = 2 * list->room + bytes + 4096;
 		char *text = realloc(list->text, room);
 
+		list->no_memory = !text;
 		if (!text)
 			return -1;
 		list->text = text;
@@ -218,16 +81,26 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, vo
 void sp_h5_answer_list(sp_h5_reader *r, const sp_h5_request *rq)
 {
 	name_list list = {0};
-	hid_t id = open_or_refuse(r, rq->path);
+	hid_t id = sp_h5_open_or_refuse(r, rq->path);
+	herr_t done;
 
 	if (id < 0)
 		return;
-	if (H5Iget_type(id) != H5I_GROUP)
+	if (H5Iget_type(id) != H5I_GROUP) {
 		sp_h5_reader_refuse(r, ":%s is not a group", rq->path);
-	else if (H5Literate(id, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_name, &list) < 0)
-		sp_h5_reader_refuse_broken(r, rq->path, "");
-	else
+		H5Oclose(id);
+		return;
+	}
+	done = H5Literate(id, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_name, &list);
+	if (done >= 0)
 		sp_h5_reader_say(r, list.text, list.used);
+	else if (list.no_memory)
+		sp_h5_reader_refuse(r, ":%s: no memory for its names", rq->path);
+	else if (list.too_much)
+		sp_h5_reader_refuse(r, ":%s holds more than %d names, or one of more than %d bytes", rq->path,
+		                    MAX_LINKS, SP_H5_NAME_BYTES - 1);
+	else
+		sp_h5_reader_refuse_broken(r, rq->path, "");
 	free(list.text);
 	H5Oclose(id);
 }
@@ -292,18 +165,18 @@ static void send_rows(sp_h5_reader *r, const sp_h5_request *rq, hid_t dataset, h
 void sp_h5_answer_rows(sp_h5_reader *r, sp_h5_request *rq)
 {
 	sp_h5_info shape = {0};
-	hid_t id = open_dataset_or_refuse(r, rq->path), space = -1, type = -1;
+	hid_t id = sp_h5_open_dataset(r, rq->path), space = -1, type = -1;
 	uint64_t rows, elements;
 
-	if (id < 0 || refuse_layout(r, rq->path, id))
+	if (id < 0 || sp_h5_refuse_layout(r, rq->path, id))
 		return;
 	space = H5Dget_space(id);
 	type = H5Dget_type(id);
-	if (space < 0 || type < 0 || !take_shape(&shape, space)) {
+	if (space < 0 || type < 0 || !sp_h5_take_shape(&shape, space)) {
 		sp_h5_reader_refuse_broken(r, rq->path, "");
 		goto cleanup;
 	}
-	if (class_of(type) != SP_H5_INTEGER && class_of(type) != SP_H5_FLOAT) {
+	if (sp_h5_class_of(type) != SP_H5_INTEGER && sp_h5_class_of(type) != SP_H5_FLOAT) {
 		sp_h5_reader_refuse(r, ":%s does not hold numbers", rq->path);
 		goto cleanup;
 	}
@@ -348,7 +221,7 @@ static void send_text(sp_h5_reader *r, const sp_h5_request *rq, const text_sourc
 	char *text = NULL;
 	size_t bytes;
 
-	if (type < 0 || space < 0 || !take_shape(&shape, space)) {
+	if (type < 0 || space < 0 || !sp_h5_take_shape(&shape, space)) {
 		sp_h5_reader_refuse_broken(r, rq->path, rq->attribute);
 		return;
 	}
@@ -364,7 +237,12 @@ static void send_text(sp_h5_reader *r, const sp_h5_request *rq, const text_sourc
 		bytes = text ? strlen(text) : 0;
 	} else {
 		bytes = H5Tget_size(type);
-		if (bytes > SP_H5_MAX_TEXT || !(text = calloc(bytes + 1, 1)) || read_source(s, type, text) < 0) {
+		if (bytes > SP_H5_MAX_TEXT || !(text = calloc(bytes + 1, 1))) {
+			sp_h5_reader_refuse(r, ":%s %s: no memory for a text of %zu bytes", rq->path, rq->attribute,
+			                    bytes);
+			return;
+		}
+		if (read_source(s, type, text) < 0) {
 			sp_h5_reader_refuse_broken(r, rq->path, rq->attribute);
 			return;
 		}
@@ -385,9 +263,9 @@ static void send_text(sp_h5_reader *r, const sp_h5_request *rq, const text_sourc
 
 void sp_h5_answer_text(sp_h5_reader *r, const sp_h5_request *rq)
 {
-	hid_t id = open_dataset_or_refuse(r, rq->path);
+	hid_t id = sp_h5_open_dataset(r, rq->path);
 
-	if (id < 0 || refuse_layout(r, rq->path, id))
+	if (id < 0 || sp_h5_refuse_layout(r, rq->path, id))
 		return;
 	send_text(r, rq, &(text_source){id, false});
 	H5Oclose(id);
@@ -399,17 +277,18 @@ static void send_numbers(sp_h5_reader *r, const sp_h5_request *rq, hid_t attribu
 	sp_h5_info shape = {0};
 	double *values = NULL;
 
-	if (type < 0 || space < 0 || !take_shape(&shape, space)) {
+	if (type < 0 || space < 0 || !sp_h5_take_shape(&shape, space)) {
 		sp_h5_reader_refuse_broken(r, rq->path, rq->attribute);
 		return;
 	}
-	if (class_of(type) != SP_H5_INTEGER && class_of(type) != SP_H5_FLOAT) {
+	if (sp_h5_class_of(type) != SP_H5_INTEGER && sp_h5_class_of(type) != SP_H5_FLOAT) {
 		sp_h5_reader_refuse(r, ":%s %s is not a number", rq->path, rq->attribute);
 	} else if (shape.elements != rq->n_elements) {
 		sp_h5_reader_refuse(r, ":%s %s holds %llu numbers, expected %llu", rq->path, rq->attribute,
 		                    (unsigned long long)shape.elements, (unsigned long long)rq->n_elements);
-	} else if (!(values = calloc(rq->n_elements + 1, sizeof *values)) ||
-	           (rq->n_elements && H5Aread(attribute, H5T_NATIVE_DOUBLE, values) < 0)) {
+	} else if (!(values = calloc(rq->n_elements + 1, sizeof *values))) {
+		sp_h5_reader_refuse(r, ":%s %s: out of memory", rq->path, rq->attribute);
+	} else if (rq->n_elements && H5Aread(attribute, H5T_NATIVE_DOUBLE, values) < 0) {
 		sp_h5_reader_refuse_broken(r, rq->path, rq->attribute);
 	} else {
 		r->answer.found = true;
@@ -423,7 +302,7 @@ static void send_numbers(sp_h5_reader *r, const sp_h5_request *rq, hid_t attribu
 void sp_h5_answer_attribute(sp_h5_reader *r, const sp_h5_request *rq)
 {
 	bool missing;
-	hid_t object = open_object(r, rq->path, &missing), attribute;
+	hid_t object = sp_h5_open_object(r, rq->path, &missing), attribute;
 	htri_t exists;
 
 	if (object < 0) {

@@ -18,16 +18,22 @@ typedef struct {
 
 static H5FD_t *disk_open(const char *name, unsigned flags, hid_t access, haddr_t most)
 {
-	disk_file *f = calloc(1, sizeof *f);
 	sp_h5_disk *const *disk = H5Pget_driver_info(access);
+	disk_file *f = disk ? calloc(1, sizeof *f) : NULL;
 
 	(void)flags;
 	(void)most;
-	if (!f || !disk || (f->fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) {
+	if (!disk)
+		return NULL;
+	if (f)
+		f->fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (!f || f->fd < 0) {
+		(*disk)->failure = f ? errno : ENOMEM;
 		free(f);
 		return NULL;
 	}
 	f->disk = *disk;
+	f->disk->failure = 0; /* the library opens a new file twice, and is content with the second time */
 	return &f->head;
 }
 

@@ -68,6 +68,20 @@ void sp_h5_reader_refuse_broken(sp_h5_reader *r, const char *path, const char *a
 /* From now on a question's share of processor time, and that for so many bytes. */
 void sp_h5_reader_limit_time(uint64_t bytes);
 
+/* h5_objects.c. Opens path link by link; only hard links are followed. < 0 and *missing where there is no such link;
+ * < 0 and an answer already given otherwise. The other two answer also when it is missing (or no dataset). */
+hid_t sp_h5_open_object(sp_h5_reader *r, const char *path, bool *missing);
+hid_t sp_h5_open_or_refuse(sp_h5_reader *r, const char *path);
+hid_t sp_h5_open_dataset(sp_h5_reader *r, const char *path);
+
+sp_h5_class sp_h5_class_of(hid_t type);
+
+/* Rank, dims and number of elements; false where they cannot be. */
+bool sp_h5_take_shape(sp_h5_info *info, hid_t space);
+
+/* Answers, and returns true, where the data lie outside the file or are compressed by what we do not have. */
+bool sp_h5_refuse_layout(sp_h5_reader *r, const char *path, hid_t dataset);
+
 /* h5_answers.c; each gives exactly one answer (rows: one a block). */
 void sp_h5_answer_look(sp_h5_reader *r, const sp_h5_request *rq);
 void sp_h5_answer_list(sp_h5_reader *r, const sp_h5_request *rq);

@@ -63,7 +63,8 @@ sp_status sp_h5_create(sp_h5_out **out, const char *path, sp_error *err)
 	if (access >= 0)
 		H5Pclose(access);
 	if (f->file < 0) {
-		st = sp_fail(err, SP_IO, "cannot write %s: %s", path, reason);
+		st = sp_fail(err, f->disk.failure == ENOMEM ? SP_NO_MEMORY : SP_IO, "cannot write %s: %s", path,
+		             f->disk.failure ? strerror(f->disk.failure) : reason);
 		goto cleanup;
 	}
 	*out = f;

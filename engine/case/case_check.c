@@ -172,7 +172,6 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 	const sp_prescription *p = &c->prescription;
 	const char *file = sp_case_place(c);
 	const sp_structure *target = sp_case_target(c);
-	double low[3], high[3];
 
 	if (!p->present)
 		return SP_OK;
@@ -189,7 +188,7 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 	if (!target)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/prescription names no target, and no structure has the role ptv, ctv or gtv", file);
-	if (!sp_structure_bounds(low, high, target, &c->ct))
+	if (sp_structure_is_empty(target))
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/structures/%s is empty, and it is the target of the prescription", file,
 		               target->name);

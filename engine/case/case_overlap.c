@@ -33,8 +33,10 @@ sp_status sp_case_measure_overlap(sp_case_overlap *out, const sp_structure *a, c
 	if ((st = sp_structure_volume_cc(&out->a_cc, a, ct, err)) != SP_OK ||
 	    (st = sp_structure_volume_cc(&out->b_cc, b, ct, err)) != SP_OK)
 		return st;
-	if (!sp_structure_bounds(low, high, a, ct) || !sp_structure_bounds(low_b, high_b, b, ct))
+	if (sp_structure_is_empty(a) || sp_structure_is_empty(b))
 		return SP_OK;
+	if (!sp_structure_bounds(low, high, a, ct) || !sp_structure_bounds(low_b, high_b, b, ct))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory comparing %s and %s", a->name, b->name);
 	for (int i = 0; i < 3; i++) {
 		low[i] = fmax(low[i], low_b[i]);
 		high[i] = fmin(high[i], high_b[i]);

@@ -82,9 +82,7 @@ static void look_at_contours(list *l, const sp_case *c, const sp_structure *s)
 
 static void look_at_structure(list *l, const sp_case *c, const sp_structure *s)
 {
-	double low[3], high[3];
-
-	if (!sp_structure_bounds(low, high, s, &c->ct))
+	if (sp_structure_is_empty(s))
 		warn(l, "/structures/%s is empty", s->name);
 	for (const sp_structure *other = c->structures; other < s; other++)
 		if (strcasecmp(other->name, s->name) == 0)

@@ -205,6 +205,19 @@ static bool mask_bounds(double low_mm[3], double high_mm[3], const sp_mask_box *
 	return e.low[0] <= e.high[0];
 }
 
+bool sp_structure_is_empty(const sp_structure *s)
+{
+	size_t n = s->mask.n[0] * s->mask.n[1] * s->mask.n[2];
+
+	for (size_t i = 0; s->has_mask && i < n; i++)
+		if (s->mask.in[i])
+			return false;
+	for (size_t i = 0; !s->has_mask && i < s->n_polygons; i++)
+		if (s->offsets[i + 1] - s->offsets[i] >= 3)
+			return false;
+	return true;
+}
+
 bool sp_structure_bounds(double low_mm[3], double high_mm[3], const sp_structure *s, const sp_grid *ct)
 {
 	sp_contour_levels l;

@@ -14,7 +14,10 @@ sp_status sp_structure_fractions(float *fraction_out, const sp_structure *s, con
 /* Gives s the mask in[z][y][x] (non-zero: inside; the whole CT grid), cropped and copied. */
 sp_status sp_structure_set_mask(sp_structure *s, const uint8_t *in, const sp_grid *ct, sp_error *err);
 
-/* The outer box of a structure (mm); false when it is empty. */
+/* No voxel inside, no polygon of three points or more. */
+bool sp_structure_is_empty(const sp_structure *s);
+
+/* The outer box of a structure (mm); false when it is empty (or memory is short: sp_structure_is_empty tells). */
 bool sp_structure_bounds(double low_mm[3], double high_mm[3], const sp_structure *s, const sp_grid *ct);
 
 /* Volume of a structure: that of its contours' slabs or of its mask's voxels, whatever the grid; 0 when empty. */
