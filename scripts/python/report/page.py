@@ -78,7 +78,7 @@ def beam_json(plan):
 
 
 def start_and_field(plan, ct, structures):
-    """The first slices go through the target's centre of mass; the close field is its box and 4 cm around."""
+    """The first slices go through the middle of the target's box; the close field is that box and 4 cm around."""
     target = target_structure(plan)
     shown = next((s for s in structures if target is not None and s['name'] == target.name), None)
     if shown is None:
@@ -155,8 +155,9 @@ def limit_rows(rows):
 
 
 def plain_metric(key):
-    """D0.03cc_Gy as D0.03cc: the unit stands beside the value."""
-    return re.sub(r'_(Gy|cc|pct)$', '', str(key or ''))
+    """D0.03cc_Gy as D0.03cc, V100_pct as V100%: the value's own unit stands beside it."""
+    key = re.sub(r'_(Gy|cc|pct)$', '', str(key or ''))
+    return key + '%' if re.fullmatch(r'[DV]\d+(\.\d+)?', key) else key
 
 
 def not_judged_rows(plan):
