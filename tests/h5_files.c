@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +196,52 @@ static void files_that_are_none_are_refused(void **state)
 	expect_sentence(sp_h5_open(&f, file, &err), &err, "truncated");
 }
 
+/* Our only child, or 0 where the kernel does not tell. */
+static pid_t find_reader(void)
+{
+	char name[64];
+	int reader = 0;
+	FILE *f;
+
+	snprintf(name, sizeof name, "/proc/self/task/%ld/children", (long)getpid());
+	if ((f = fopen(name, "r"))) {
+		if (fscanf(f, "%d", &reader) != 1)
+			reader = 0;
+		fclose(f);
+	}
+	return (pid_t)reader;
+}
+
+/* As the HDF5 library crashing, and as it running into the limit on processor time. */
+static void a_reader_that_dies_is_a_sentence(void **state)
+{
+	static const struct {
+		int signal;
+		const char *sentence;
+	} deaths[] = {{SIGSEGV, "a.h5:/ct/hu cannot be read: the HDF5 library crashed; the file is damaged"},
+	              {SIGXCPU, "a.h5:/ct/hu cannot be read: the HDF5 library found no end; the file is damaged"}};
+
+	(void)state;
+	write_example();
+	for (int i = 0; i < 2; i++) {
+		sp_h5_in *f;
+		sp_h5_info info;
+		sp_error err = {0};
+
+		OK(sp_h5_open(&f, file, &err));
+		if (!find_reader()) {
+			sp_h5_close(f);
+			skip();
+		}
+		kill(find_reader(), deaths[i].signal);
+		expect_sentence(sp_h5_look(&info, f, "/ct/hu", &err), &err, deaths[i].sentence);
+		expect_sentence(sp_h5_look(&info, f, "/ct", &err), &err,
+		                "a.h5:/ct cannot be read: the file is damaged");
+		sp_h5_close(f);
+		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	}
+}
+
 static void no_reader_process_stays_behind(void **state)
 {
 	sp_h5_in *f;
@@ -229,6 +275,7 @@ int main(void)
 	        cmocka_unit_test(what_is_absent_is_no_failure_until_it_is_expected),
 	        cmocka_unit_test(wrong_shapes_and_kinds_are_named),
 	        cmocka_unit_test(files_that_are_none_are_refused),
+	        cmocka_unit_test(a_reader_that_dies_is_a_sentence),
 	        cmocka_unit_test(no_reader_process_stays_behind),
 	        cmocka_unit_test(an_abandoned_file_leaves_nothing),
 	};

@@ -27,7 +27,7 @@ static const struct {
 	const char *path, *kind;
 } known[] = {
         {"/influence/data", "matrix"}, {"/influence/indptr", NULL}, {"/dose/dose_gy", "dose"},
-        {"/dose/sigma_gy", NULL},      {"/ct/hu", "case"},          {"/case/ct/hu", NULL},
+        {"/dose/sigma_gy", NULL},      {"/ct/hu", "case"},
 };
 
 static json_t *numbers_json(const double *v, size_t n)
