@@ -5,6 +5,8 @@
 
 #include "alloc.h"
 
+#define BLOCK 8 /* nodes a side that are tried as one */
+
 void sp_distance_field_finish(sp_distance_field *f)
 {
 	free(f->distance_mm);
@@ -56,6 +58,37 @@ static void surface_point(double out[3], const sp_shape *shape, const double p[3
 	}
 }
 
+/* -1 inside, +1 outside; a block far from the surface is decided by its middle. */
+static void find_signs(float *sign_out, const sp_grid *g, const sp_shape *shape)
+{
+	size_t blocks[3];
+
+	for (int a = 0; a < 3; a++)
+		blocks[a] = (g->n[a] + BLOCK - 1) / BLOCK;
+#pragma omp parallel for schedule(dynamic, 16)
+	for (size_t b = 0; b < blocks[0] * blocks[1] * blocks[2]; b++) {
+		size_t at[3] = {b % blocks[0], b / blocks[0] % blocks[1], b / blocks[0] / blocks[1]}, end[3];
+		double p[3], f;
+		bool near;
+
+		for (int a = 0; a < 3; a++) {
+			at[a] *= BLOCK;
+			end[a] = at[a] + BLOCK < g->n[a] ? at[a] + BLOCK : g->n[a];
+			p[a] = g->origin_mm[a] + 0.5 * g->spacing_mm[a] * (double)(at[a] + end[a] - 1);
+		}
+		f = shape->distance(p, shape->data);
+		near = fabs(f) < SP_SHAPE_SURELY * 0.87 * g->spacing_mm[0] * (BLOCK - 1);
+		for (size_t k = at[2]; k < end[2]; k++)
+			for (size_t j = at[1]; j < end[1]; j++)
+				for (size_t i = at[0]; i < end[0]; i++) {
+					size_t v = sp_grid_index(g, i, j, k);
+
+					sp_grid_centre(p, g, v);
+					sign_out[v] = (near ? shape->distance(p, shape->data) : f) < 0.0 ? -1.0f : 1.0f;
+				}
+	}
+}
+
 sp_status sp_distance_field_init(sp_distance_field *f, const sp_shape *shape, double step_mm, double reach_mm,
                                  sp_error *err)
 {
@@ -77,14 +110,9 @@ sp_status sp_distance_field_init(sp_distance_field *f, const sp_shape *shape, do
 		sp_distance_field_finish(f);
 		return sp_fail(err, SP_NO_MEMORY, "distance field of %zu nodes: out of memory", n);
 	}
-#pragma omp parallel for
-	for (size_t v = 0; v < n; v++) {
-		double p[3];
-
-		sp_grid_centre(p, g, v);
-		sign[v] = shape->distance(p, shape->data) < 0.0 ? -1.0f : 1.0f;
+	find_signs(sign, g, shape);
+	for (size_t v = 0; v < n; v++)
 		f->distance_mm[v] = (float)reach_mm;
-	}
 	for (size_t v = 0; v < n; v++) {
 		size_t index[3] = {v % g->n[0], v / g->n[0] % g->n[1], v / g->n[0] / g->n[1]};
 		size_t stride[3] = {1, g->n[0], g->n[0] * g->n[1]};

@@ -5,6 +5,8 @@
 
 #include "alloc.h"
 
+#define TILE 8 /* nodes a side that are tried as one */
+
 /* One slice's samples: n[0] x n[1] nodes from `first` at distance step. Edges of the cells carry the crossings: edge
  * 2*node goes to the next node along x, edge 2*node + 1 to the next along y. */
 typedef struct {
@@ -43,18 +45,32 @@ static sp_status slice_init(slice *s, const sp_shape *shape, double step, sp_err
 	return SP_OK;
 }
 
+/* Nodes of one block of TILE x TILE; far from the surface one sample in the middle stands for all. */
+static void sample_tile(slice *s, const sp_shape *shape, size_t i0, size_t j0)
+{
+	size_t i1 = i0 + TILE < s->n[0] ? i0 + TILE : s->n[0], j1 = j0 + TILE < s->n[1] ? j0 + TILE : s->n[1];
+	const double middle[3] = {s->first[0] + 0.5 * s->step * (double)(i0 + i1 - 1),
+	                          s->first[1] + 0.5 * s->step * (double)(j0 + j1 - 1), s->z};
+	double f = shape->distance(middle, shape->data);
+	bool near = fabs(f) < SP_SHAPE_SURELY * 0.71 * s->step * (TILE - 1);
+
+	for (size_t j = j0; j < j1; j++)
+		for (size_t i = i0; i < i1; i++) {
+			double p[3] = {s->first[0] + s->step * (double)i, s->first[1] + s->step * (double)j, s->z};
+			bool rim = i == 0 || j == 0 || i + 1 == s->n[0] || j + 1 == s->n[1];
+			double here = near ? shape->distance(p, shape->data) : f;
+
+			s->f[j * s->n[0] + i] = rim ? fmax(here, 1e-6) : here;
+		}
+}
+
 static void sample(slice *s, const sp_shape *shape, double z)
 {
-	s->z = z;
-#pragma omp parallel for schedule(dynamic, 4) if (s->n[0] * s->n[1] > 2000)
-	for (size_t j = 0; j < s->n[1]; j++)
-		for (size_t i = 0; i < s->n[0]; i++) {
-			double p[3] = {s->first[0] + s->step * (double)i, s->first[1] + s->step * (double)j, z};
-			bool rim = i == 0 || j == 0 || i + 1 == s->n[0] || j + 1 == s->n[1];
-			double f = shape->distance(p, shape->data);
+	size_t tiles[2] = {(s->n[0] + TILE - 1) / TILE, (s->n[1] + TILE - 1) / TILE};
 
-			s->f[j * s->n[0] + i] = rim ? fmax(f, 1e-6) : f;
-		}
+	s->z = z;
+	for (size_t t = 0; t < tiles[0] * tiles[1]; t++)
+		sample_tile(s, shape, t % tiles[0] * TILE, t / tiles[0] * TILE);
 }
 
 static void join(slice *s, size_t a, size_t b)

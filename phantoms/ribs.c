@@ -43,7 +43,7 @@ static void wall_point(double out[3], const rib *r, double side, double deg)
 	double angle = deg * PI / 180.0, half[2], y, down = sin(0.5 * angle);
 
 	out[2] = r->s_mm + 2.0 - 78.0 * down * down;
-	sp_thorax_cavity(half, &y, out[2]);
+	sp_thorax_cavity_axes(half, &y, out[2]);
 	out[0] = side * (half[0] + 4.5) * sin(angle);
 	out[1] = y + (half[1] + 4.5) * cos(angle);
 }
@@ -128,7 +128,7 @@ static double sternum(const double p[3], const void *data)
 	double half[2], y;
 
 	(void)data;
-	sp_thorax_cavity(half, &y, p[2]);
+	sp_thorax_cavity_axes(half, &y, p[2]);
 	return sp_smooth_max(sp_ellipse(p[0], p[1] - (y - half[1] - 5.0), 18.0, 5.5), -18.0 - p[2], 8.0);
 }
 

@@ -1,11 +1,18 @@
 #include "scene.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "alloc.h"
 
-#define MAX_CANDIDATES 64 /* solids that can meet in one voxel */
+#define BLOCK 4 /* voxels a side that are tried as one */
+/* Boxes at surfaces are halved down to three points a side and then sampled. Points lie 0.7 mm apart, which resolves
+ * the thin shells of bone, or a quarter of a large voxel, which could not show them anyway. */
+#define POINT_MM 0.7
+#define POINTS_IN_VOXEL 4.0
+/* Lists of solids from the block down to the cells: voxels of 50 mm are halved 7 times along each axis. */
+#define MAX_LISTS 24
 
 sp_status sp_scene_add(sp_scene *scene, const sp_shape *shape, double hu, double (*texture)(const double p[3]),
                        sp_error *err)
@@ -39,114 +46,160 @@ void sp_scene_finish(sp_scene *scene)
 	*scene = (sp_scene){0};
 }
 
-static double paint(const sp_solid *s, const double p[3])
+/* Whether the solid fills the box round p. */
+static bool fills(const sp_shape *shape, const double p[3], const double half[3])
 {
-	return s->hu + (s->texture ? s->texture(p) : 0.0);
+	double radius = SP_SHAPE_SURELY * sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2]);
+
+	return shape->distance(p, shape->data) < -radius;
 }
 
-/* Solids that may touch the row of voxels (all x) at y, z; topmost first. */
-static size_t row_solids(size_t *out, const sp_scene *scene, double y, double z, const double half[3])
+/* Solids that may show in a box round p, topmost first; those below one that fills the box are left out. */
+static size_t solids_in_box(size_t *out, const sp_scene *scene, const size_t *from, size_t n_from, const double p[3],
+                            const double half[3])
 {
+	double radius = SP_SHAPE_SURELY * sqrt(half[0] * half[0] + half[1] * half[1] + half[2] * half[2]);
 	size_t n = 0;
 
-	for (size_t i = scene->n; i-- > 0;) {
-		const sp_shape *s = &scene->solids[i].shape;
+	for (size_t i = 0; i < n_from; i++) {
+		const sp_shape *s = &scene->solids[from[i]].shape;
+		bool apart = false;
+		double d;
 
-		if (y + half[1] >= s->low_mm[1] && y - half[1] <= s->high_mm[1] && z + half[2] >= s->low_mm[2] &&
-		    z - half[2] <= s->high_mm[2])
-			out[n++] = i;
+		for (int a = 0; a < 3; a++)
+			apart |= p[a] + half[a] < s->low_mm[a] || p[a] - half[a] > s->high_mm[a];
+		if (apart || (d = s->distance(p, s->data)) > radius)
+			continue;
+		out[n++] = from[i];
+		if (d < -radius)
+			break;
 	}
 	return n;
 }
 
-/* Mean over a sub-grid of points in the voxel at p; candidates are topmost first, the last may be SIZE_MAX for the
- * background. */
-static double supersample(const sp_scene *scene, const double p[3], const double spacing[3], const size_t *candidates,
-                          size_t n, double background_hu)
+/* What a voxel's parts share. */
+typedef struct {
+	const sp_scene *scene;
+	double background_hu;
+	double at[3]; /* the voxel's middle, where texture is taken */
+	double point_mm;
+	size_t last; /* the solid that `painted` is of, or SIZE_MAX */
+	double painted;
+} voxel;
+
+static double paint(voxel *v, size_t solid)
 {
-	double hu[MAX_CANDIDATES], sum = 0.0;
+	const sp_solid *s = &v->scene->solids[solid];
+
+	if (solid != v->last) {
+		v->painted = s->hu + (s->texture ? s->texture(v->at) : 0.0);
+		v->last = solid;
+	}
+	return v->painted;
+}
+
+/* The topmost solid at a point. */
+static double point_hu(voxel *v, const double p[3], const size_t *here, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const sp_shape *s = &v->scene->solids[here[i]].shape;
+
+		if (s->distance(p, s->data) < 0.0)
+			return paint(v, here[i]);
+	}
+	return v->background_hu;
+}
+
+/* Mean CT number of the box round p. list holds the solids that may show, topmost first, and room for as many at each
+ * level of the halving below. */
+static double mean_hu(voxel *v, const double p[3], const double half[3], size_t *list, size_t n)
+{
+	double longest = fmax(half[0], fmax(half[1], half[2])), sum = 0.0;
+	size_t *here = list + n, m = solids_in_box(here, v->scene, list, n, p, half);
+	double child[3];
 	int parts[3];
+	bool points;
 
-	for (int a = 0; a < 3; a++) /* points 0.7 mm apart resolve the thin shells; 2 to 6 a side */
-		parts[a] = (int)fmin(fmax(ceil(spacing[a] / 0.7), 2.0), 6.0);
-	for (size_t c = 0; c < n; c++)
-		hu[c] = paint(&scene->solids[candidates[c]], p);
-	for (int k = 0; k < parts[2]; k++)
-		for (int j = 0; j < parts[1]; j++)
-			for (int i = 0; i < parts[0]; i++) {
-				double q[3] = {p[0] + spacing[0] * ((i + 0.5) / parts[0] - 0.5),
-				               p[1] + spacing[1] * ((j + 0.5) / parts[1] - 0.5),
-				               p[2] + spacing[2] * ((k + 0.5) / parts[2] - 0.5)};
-				size_t c = 0;
+	if (m == 0)
+		return v->background_hu;
+	if (m == 1 && fills(&v->scene->solids[here[0]].shape, p, half))
+		return paint(v, here[0]);
+	points = longest <= 1.5 * v->point_mm;
+	for (int a = 0; a < 3; a++) { /* long sides are halved first, so that boxes end up near cubes */
+		parts[a] = points ? (int)ceil(2.0 * half[a] / v->point_mm) : half[a] > 0.71 * longest ? 2 : 1;
+		child[a] = half[a] / parts[a];
+	}
+	for (int part = 0; part < parts[0] * parts[1] * parts[2]; part++) {
+		const int at[3] = {part % parts[0], part / parts[0] % parts[1], part / parts[0] / parts[1]};
+		double q[3];
 
-				while (c < n) {
-					const sp_shape *s = &scene->solids[candidates[c]].shape;
-
-					if (s->distance(q, s->data) < 0.0)
-						break;
-					c++;
-				}
-				sum += c < n ? hu[c] : background_hu;
-			}
+		for (int a = 0; a < 3; a++)
+			q[a] = p[a] - half[a] + child[a] * (2 * at[a] + 1);
+		sum += points ? point_hu(v, q, here, m) : mean_hu(v, q, child, here, m);
+	}
 	return sum / (parts[0] * parts[1] * parts[2]);
 }
 
-static double voxel_hu(const sp_scene *scene, const double p[3], const double spacing[3], const size_t *row,
-                       size_t n_row, double background_hu)
+/* The voxels first..end-1 of one block; list as in mean_hu. */
+static void render_block(float *hu_out, const sp_grid *g, const sp_scene *scene, const size_t first[3],
+                         const size_t end[3], size_t *list, size_t n, double background_hu)
 {
-	/* 1.3: the shapes' functions are distances to first order only */
-	double reach = 0.65 * sqrt(spacing[0] * spacing[0] + spacing[1] * spacing[1] + spacing[2] * spacing[2]);
-	size_t candidates[MAX_CANDIDATES], n = 0;
+	double half[3], point_mm = POINT_MM;
 
-	for (size_t r = 0; r < n_row && n < MAX_CANDIDATES; r++) {
-		const sp_shape *s = &scene->solids[row[r]].shape;
-		double d;
-
-		if (p[0] + reach < s->low_mm[0] || p[0] - reach > s->high_mm[0])
-			continue;
-		d = s->distance(p, s->data);
-		if (d > reach)
-			continue;
-		if (d < -reach && n == 0)
-			return paint(&scene->solids[row[r]], p);
-		candidates[n++] = row[r];
-		if (d < -reach)
-			break; /* covers all below */
+	for (int a = 0; a < 3; a++) {
+		half[a] = 0.5 * g->spacing_mm[a];
+		point_mm = fmax(point_mm, g->spacing_mm[a] / POINTS_IN_VOXEL);
 	}
-	return n == 0 ? background_hu : supersample(scene, p, spacing, candidates, n, background_hu);
+	for (size_t k = first[2]; k < end[2]; k++)
+		for (size_t j = first[1]; j < end[1]; j++)
+			for (size_t i = first[0]; i < end[0]; i++) {
+				voxel v = {.scene = scene,
+				           .background_hu = background_hu,
+				           .point_mm = point_mm,
+				           .last = SIZE_MAX};
+				size_t index = sp_grid_index(g, i, j, k);
+
+				sp_grid_centre(v.at, g, index);
+				hu_out[index] = (float)mean_hu(&v, v.at, half, list, n);
+			}
 }
 
-sp_status sp_scene_render(float *hu_out, const sp_grid *grid, const sp_scene *scene, double background_hu,
-                          sp_error *err)
+sp_status sp_scene_render(float *hu_out, const sp_grid *g, const sp_scene *scene, double background_hu, sp_error *err)
 {
-	const double *spacing = grid->spacing_mm;
-	double half[3] = {0.5 * spacing[0], 0.5 * spacing[1], 0.5 * spacing[2]};
-	size_t n_rows = grid->n[1] * grid->n[2];
-	int short_of_memory = 0;
+	size_t blocks[3];
+	bool short_of_memory = false;
 
+	for (int a = 0; a < 3; a++)
+		blocks[a] = (g->n[a] + BLOCK - 1) / BLOCK;
 #pragma omp parallel
 	{
-		size_t *row = sp_alloc_array(scene->n, sizeof *row);
+		size_t *all = sp_alloc_array(scene->n, sizeof *all),
+		       *list = sp_alloc_array(MAX_LISTS * scene->n, sizeof *list);
 
-		if (!row) {
+		if (!all || !list) {
 #pragma omp atomic write
-			short_of_memory = 1;
+			short_of_memory = true;
 		}
+		for (size_t i = 0; all && i < scene->n; i++)
+			all[i] = scene->n - 1 - i; /* topmost first */
 #pragma omp for schedule(dynamic, 16)
-		for (size_t r = 0; r < n_rows; r++) {
-			double p[3];
-			size_t n;
+		for (size_t b = 0; b < blocks[0] * blocks[1] * blocks[2]; b++) {
+			size_t at[3] = {b % blocks[0], b / blocks[0] % blocks[1], b / blocks[0] / blocks[1]}, end[3], n;
+			double p[3], half[3];
 
-			if (!row)
+			if (!all || !list)
 				continue;
-			sp_grid_centre(p, grid, r * grid->n[0]);
-			n = row_solids(row, scene, p[1], p[2], half);
-			for (size_t i = 0; i < grid->n[0]; i++) {
-				p[0] = grid->origin_mm[0] + spacing[0] * (double)i;
-				hu_out[r * grid->n[0] + i] = (float)voxel_hu(scene, p, spacing, row, n, background_hu);
+			for (int a = 0; a < 3; a++) {
+				at[a] *= BLOCK;
+				end[a] = at[a] + BLOCK < g->n[a] ? at[a] + BLOCK : g->n[a];
+				half[a] = 0.5 * g->spacing_mm[a] * (double)(end[a] - at[a]);
+				p[a] = sp_grid_low_edge_mm(g, a) + g->spacing_mm[a] * (double)at[a] + half[a];
 			}
+			n = solids_in_box(list, scene, all, scene->n, p, half);
+			render_block(hu_out, g, scene, at, end, list, n, background_hu);
 		}
-		free(row);
+		free(all);
+		free(list);
 	}
 	if (short_of_memory)
 		return sp_fail(err, SP_NO_MEMORY, "rendering a phantom of %zu solids: out of memory", scene->n);

@@ -10,18 +10,17 @@ double sp_ellipse(double x, double y, double a, double b)
 	return k1 < 1e-9 ? -fmin(a, b) : fmax(k0 * (k0 - 1.0) / k1, -fmin(a, b));
 }
 
-double sp_superellipse(double x, double y, double a, double b, double n)
+double sp_oval(double x, double y, double a, double b)
 {
-	double u = fabs(x / a), v = fabs(y / b), un = pow(u, n - 2.0), vn = pow(v, n - 2.0);
-	double sum = un * u * u + vn * v * v, r, gx, gy, slope;
+	double u = fabs(x / a), v = fabs(y / b), u15 = u * sqrt(u), v15 = v * sqrt(v);
+	double sum = u15 * u + v15 * v, r, gx, gy;
 
 	if (sum < 1e-9)
 		return -fmin(a, b);
-	r = pow(sum, 1.0 / n); /* homogeneous of degree 1, so r - 1 over its gradient is the distance to first order */
-	gx = un * u / a;
-	gy = vn * v / b;
-	slope = r / sum * sqrt(gx * gx + gy * gy);
-	return fmax((r - 1.0) / slope, -fmin(a, b));
+	r = pow(sum, 0.4); /* homogeneous of degree 1, so r - 1 over its gradient is the distance to first order */
+	gx = u15 / a;
+	gy = v15 / b;
+	return fmax((r - 1.0) * sum / (r * sqrt(gx * gx + gy * gy)), -fmin(a, b));
 }
 
 double sp_ellipsoid(const double p[3], const double centre[3], const double half[3])

@@ -12,6 +12,16 @@ typedef struct {
 	double low_mm[3], high_mm[3];
 } sp_shape;
 
+/* The same shape function with other data. */
+static inline sp_shape sp_shape_with(sp_shape shape, const void *data)
+{
+	shape.data = data;
+	return shape;
+}
+
+/* Functions are distances to first order only: farther than this many times a radius is surely beyond it. */
+#define SP_SHAPE_SURELY 1.3
+
 /* Polynomial smooth minimum and maximum: corners between a and b are rounded over the width k (mm). */
 static inline double sp_smooth_min(double a, double b, double k)
 {
@@ -28,8 +38,8 @@ static inline double sp_smooth_max(double a, double b, double k)
 /* An ellipse at the origin with half axes a and b, to first order in the distance. */
 double sp_ellipse(double x, double y, double a, double b);
 
-/* |x/a|^n + |y/b|^n = 1, to first order in the distance (n >= 2). */
-double sp_superellipse(double x, double y, double a, double b, double n);
+/* |x/a|^2.5 + |y/b|^2.5 = 1, an ellipse with fuller corners, to first order in the distance. */
+double sp_oval(double x, double y, double a, double b);
 
 double sp_ellipsoid(const double p[3], const double centre[3], const double half[3]);
 

@@ -84,10 +84,15 @@ static sp_status place_boxes(slab_plan *plan, const sp_phantom_options *o, sp_er
 				        "the box of %s reaches from %g to %g mm along %c, but the slabs from %g to %g",
 				        box->material, p->low[a], p->high[a], "xyz"[a], plan -> low[a],
 				        plan -> high[a]);
+			/* a voxel that two overrides share would have neither density exactly */
+			for (int face = 0; face < 2; face++) {
+				double at = (face ? p->high[a] : p->low[a]) - plan->low[a];
+
+				if ((st = sp_phantom_whole_voxels(at, plan->voxel[a], a, "a box's face from the edge",
+				                                  err)) != SP_OK)
+					return st;
+			}
 		}
-		if ((st = sp_phantom_whole_voxels(p->low[2], plan->voxel[2], 2, "a box's upper face", err)) != SP_OK ||
-		    (st = sp_phantom_whole_voxels(p->high[2], plan->voxel[2], 2, "a box's lower face", err)) != SP_OK)
-			return st;
 		plan->n++;
 	}
 	return SP_OK;
@@ -129,22 +134,17 @@ static size_t faces(double *out, const slab_plan *plan, int axis)
 	return kept;
 }
 
-/* Adds hu to the voxels of slice k by the share of each that the rectangle covers. */
+/* Gives hu to the voxels of slice k within a rectangle. */
 static void fill_rectangle(float *hu_out, const sp_grid *ct, size_t k, const double low[2], const double high[2],
                            double hu)
 {
 	for (size_t j = 0; j < ct->n[1]; j++)
 		for (size_t i = 0; i < ct->n[0]; i++) {
-			double share = 1.0;
-			size_t at[2] = {i, j};
+			double x = ct->origin_mm[0] + ct->spacing_mm[0] * (double)i;
+			double y = ct->origin_mm[1] + ct->spacing_mm[1] * (double)j;
 
-			for (int a = 0; a < 2; a++) {
-				double edge = sp_grid_low_edge_mm(ct, a) + ct->spacing_mm[a] * (double)at[a];
-				double cover = fmin(high[a], edge + ct->spacing_mm[a]) - fmax(low[a], edge);
-
-				share *= fmax(cover, 0.0) / ct->spacing_mm[a];
-			}
-			hu_out[sp_grid_index(ct, i, j, k)] += (float)(share * hu);
+			if (x > low[0] && x < high[0] && y > low[1] && y < high[1])
+				hu_out[sp_grid_index(ct, i, j, k)] = (float)hu;
 		}
 }
 

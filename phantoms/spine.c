@@ -126,8 +126,7 @@ double sp_spine_discs(const double p[3], const void *data)
 	(void)data;
 	sp_spine_coordinates(q, p);
 	scale = scale_at(q[2]);
-	return scale * sp_smooth_max(sp_superellipse(q[0] / scale, q[1] / scale + 0.4, 14.8, 13.2, 2.3),
-	                             q[1] / scale - 12.6, 3.0);
+	return scale * sp_smooth_max(sp_oval(q[0] / scale, q[1] / scale + 0.4, 14.8, 13.2), q[1] / scale - 12.6, 3.0);
 }
 
 /* Sac and cord as ellipses (middle and half axes, mm) at the height of the tumour, by epidural grade; the tumour comes
@@ -165,19 +164,22 @@ double sp_spine_sac_of_grade(const double p[3], int grade)
 	return along_spine(p, &sacs[0], &sacs[grade]);
 }
 
-double sp_spine_sac(const double p[3], const void *data)
+static double sac(const double p[3], const void *data)
 {
 	const sp_spine *spine = data;
 
 	return sp_spine_sac_of_grade(p, spine->canal_grade);
 }
 
-double sp_spine_cord(const double p[3], const void *data)
+static double cord(const double p[3], const void *data)
 {
 	const sp_spine *spine = data;
 
 	return along_spine(p, &cords[0], &cords[spine->canal_grade]);
 }
+
+const sp_shape sp_spine_sac = {sac, NULL, {-14.0, -26.0, -400.0}, {14.0, 34.0, 400.0}};
+const sp_shape sp_spine_cord = {cord, NULL, {-11.0, -20.0, -400.0}, {11.0, 32.0, 400.0}};
 
 double sp_spine_epidural(const double p[3], int tumour_grade, int sac_grade)
 {

@@ -39,11 +39,12 @@ void sp_level_coordinates(double out[3], const double p[3], const sp_level *leve
 /* From a level's frame back to the patient. */
 void sp_level_place(double out_mm[3], const double q[3], const sp_level *level);
 
-/* Implicit shapes; data is a const sp_spine. */
-double sp_spine_canal(const double p[3], const void *data); /* soft part of the canal, between vertebrae too */
-double sp_spine_sac(const double p[3], const void *data);
-double sp_spine_cord(const double p[3], const void *data);
-double sp_spine_discs(const double p[3], const void *data); /* the column of discs, vertebrae not cut out */
+/* Soft part of the canal (between vertebrae too) and the column of discs (vertebrae not cut out); no data. */
+double sp_spine_canal(const double p[3], const void *data);
+double sp_spine_discs(const double p[3], const void *data);
+
+/* Thecal sac and cord; give them a const sp_spine as data (sp_shape_with). */
+extern const sp_shape sp_spine_sac, sp_spine_cord;
 
 /* The part of the tumour that lies in the canal, outside the sac of the given grade; positive everywhere for grade 0.
  */

@@ -10,6 +10,9 @@
 sp_status sp_spine_case(sp_case **out, const sp_spine *spine, const sp_phantom_options *o,
                         sp_status (*metal)(sp_scene *scene, const sp_spine *spine, sp_error *err), sp_error *err);
 
+/* Paints the spine over the trunk; the scene borrows spine. */
+sp_status sp_spine_paint(sp_scene *scene, const sp_spine *spine, sp_error *err);
+
 /* Ends both: moves the case away from the origin and checks nothing. */
 void sp_spine_case_place(sp_case *c);
 

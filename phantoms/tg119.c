@@ -61,7 +61,7 @@ static sp_status add_structures(sp_case *c, sp_error *err)
 		if ((st = sp_phantom_structure(&s, c, parts[i].name, parts[i].role, parts[i].rgb, err)) != SP_OK ||
 		    (st = sp_outline_add(s, &c->ct, &parts[i].shape, parts[i].step_mm, err)) != SP_OK)
 			return st;
-	return sp_phantom_prescribe(c, 50.0, 25, "PTV", NULL, err);
+	return sp_phantom_prescribe(c, 50.0, 25, "PTV", "tg119-c-shape", err);
 }
 
 sp_status sp_phantom_tg119(sp_case **out, const sp_phantom_options *o, sp_error *err)

@@ -13,14 +13,14 @@ static double tumour_in_bone(const double p[3])
 	            sp_vertebra_bone(p, t8));
 }
 
-double sp_tumour_found(const double p[3], const void *data)
+static double found(const double p[3], const void *data)
 {
 	const sp_spine *spine = data;
 
 	return fmin(tumour_in_bone(p), sp_spine_epidural(p, spine->tumour_grade, spine->tumour_grade));
 }
 
-double sp_tumour_resected(const double p[3], const void *data)
+static double resected(const double p[3], const void *data)
 {
 	const sp_spine *spine = data;
 	double q[3], arch, pedicle, separation;
@@ -28,27 +28,38 @@ double sp_tumour_resected(const double p[3], const void *data)
 	if (!spine->operated)
 		return 1e3;
 	sp_level_coordinates(q, p, &sp_levels[SP_LEVEL_T8]);
-	arch = fmax(fmax(24.0 - q[1], fabs(q[0]) - 15.0), fmax(fabs(q[2] + 3.0) - 16.0, q[1] - 52.0));
-	pedicle = fmax(fmax(12.0 - q[1], 5.0 - q[0]), fmax(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0));
+	arch = sp_smooth_max(sp_smooth_max(24.0 - q[1], fabs(q[0]) - 15.0, 6.0),
+	                     sp_smooth_max(fabs(q[2] + 3.0) - 16.0, q[1] - 52.0, 6.0), 6.0);
+	pedicle = fmax(fmax(12.0 - q[1], 5.0 - q[0]), sp_smooth_max(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0, 5.0));
 	/* the sac itself is no part of it */
-	separation = fmax(sp_spine_sac(p, spine) - 2.5, fabs(q[2]) - 14.0);
+	separation = fmax(sp_spine_sac.distance(p, spine) - 2.5, fabs(q[2]) - 14.0);
 	if (spine->cage != SP_CAGE_NONE) {
 		double bed = fmax(hypot(q[0] + 1.5, q[1] + 1.0) - 10.0, fabs(q[2]) - 11.9);
 
 		separation = fmin(separation, bed);
 	}
-	return fmax(fmin(fmin(arch, pedicle), separation), -sp_spine_sac(p, spine));
+	return fmax(fmin(fmin(arch, pedicle), separation), -sp_spine_sac.distance(p, spine));
 }
 
-double sp_tumour_left(const double p[3], const void *data)
+static double left(const double p[3], const void *data)
 {
-	return fmax(sp_tumour_found(p, data), -sp_tumour_resected(p, data));
+	/* the sac has opened into the place of the tumour that pressed it */
+	return fmax(fmax(found(p, data), -resected(p, data)), -sp_spine_sac.distance(p, data));
 }
 
-double sp_tumour_ctv(const double p[3], const void *data)
+static double target(const double p[3], const void *data)
 {
 	unsigned sectors = sp_consensus_ctv(SP_TUMOUR_SECTORS);
-	double ctv = fmin(sp_vertebra_sectors(p, &sp_levels[SP_LEVEL_T8], sectors), sp_tumour_found(p, data));
+	double ctv = fmin(sp_vertebra_sectors(p, &sp_levels[SP_LEVEL_T8], sectors), found(p, data));
 
-	return fmax(ctv, -sp_spine_sac(p, data));
+	return fmax(ctv, -sp_spine_sac.distance(p, data));
 }
+
+#define ROUND_T8                 \
+	{-24.0, -20.0, -26.0},   \
+	{                        \
+		36.0, 60.0, 22.0 \
+	}
+
+const sp_shape sp_tumour_found = {found, NULL, ROUND_T8}, sp_tumour_left = {left, NULL, ROUND_T8};
+const sp_shape sp_tumour_ctv = {target, NULL, ROUND_T8}, sp_tumour_resected = {resected, NULL, ROUND_T8};

@@ -9,15 +9,16 @@
 /* The sectors of T8 that the tumour fills: body and left pedicle. */
 #define SP_TUMOUR_SECTORS (SP_SECTOR_BODY | SP_SECTOR_PEDICLE_L)
 
+/* The shapes below want a const sp_spine as data (sp_shape_with). */
+
 /* The whole tumour as it was found, and what of it is there now (after the operation, if any). */
-double sp_tumour_found(const double p[3], const void *spine);
-double sp_tumour_left(const double p[3], const void *spine);
+extern const sp_shape sp_tumour_found, sp_tumour_left;
 
 /* Bone and epidural disease by the consensus sectors, drawn on the anatomy as found, without the thecal sac of now. */
-double sp_tumour_ctv(const double p[3], const void *spine);
+extern const sp_shape sp_tumour_ctv;
 
 /* What the operation removed: laminae and spinous process, the left pedicle, the tumour for 2.5 mm round the sac, and
  * the bed of the cage. */
-double sp_tumour_resected(const double p[3], const void *spine);
+extern const sp_shape sp_tumour_resected;
 
 #endif

@@ -2,6 +2,7 @@
 #include "vertebra.h"
 
 #define BODY_HALF_HEIGHT 9.7
+#define END_PLATE_DISH 0.8
 #define PEDICLES_FROM 12.8 /* depth (v) at which the body ends and the pedicles begin */
 #define ARCH_FROM 24.5     /* where the pedicles end in laminae and transverse processes */
 #define SPINOUS_HALF_WIDTH 4.0
@@ -34,12 +35,12 @@ static double limb(const double q[3], double z0, double flat, const double a[3],
 	return sp_cone_line(m, a, b, ra, rb);
 }
 
-static double body(const double q[3])
+static double body(const double q[3], double dish_mm)
 {
-	/* waist 1.2 mm narrower than the end plates, which are 0.8 mm concave */
+	/* waist 1.2 mm narrower than the end plates, which are concave by dish_mm */
 	double waist = 1.2 * fmax(1.0 - q[2] * q[2] / (BODY_HALF_HEIGHT * BODY_HALF_HEIGHT), 0.0);
-	double dish = 0.8 * fmax(1.0 - (q[0] * q[0] + q[1] * q[1]) / 150.0, 0.0);
-	double side = sp_superellipse(q[0], q[1] + 0.4, 15.2, 13.6, 2.3) + waist;
+	double dish = dish_mm * fmax(1.0 - (q[0] * q[0] + q[1] * q[1]) / 150.0, 0.0);
+	double side = sp_oval(q[0], q[1] + 0.4, 15.2, 13.6) + waist;
 
 	side = sp_smooth_max(side, q[1] - 12.6, 3.0);
 	return sp_smooth_max(side, fabs(q[2]) - BODY_HALF_HEIGHT + dish, 2.0);
@@ -64,11 +65,11 @@ static double arch(const double q[3])
 	return sp_smooth_min(f, limb(q, 0.0, 1.0, spinous_edge[0], spinous_edge[1], 2.8, 2.6), 2.5);
 }
 
-static double bone(const double q[3])
+static double bone(const double q[3], double dish_mm)
 {
 	double canal = sp_ellipse(q[0], q[1] - 21.0, 8.3, 8.0);
 
-	return sp_smooth_max(sp_smooth_min(body(q), arch(q), 2.5), -canal, 1.0);
+	return sp_smooth_max(sp_smooth_min(body(q, dish_mm), arch(q), 2.5), -canal, 1.0);
 }
 
 double sp_vertebra_bone(const double p[3], const void *data)
@@ -77,7 +78,7 @@ double sp_vertebra_bone(const double p[3], const void *data)
 	double q[3];
 
 	sp_level_coordinates(q, p, level);
-	return level->scale * bone(q);
+	return level->scale * bone(q, END_PLATE_DISH);
 }
 
 double sp_vertebra_marrow(const double p[3], const void *data)
@@ -88,7 +89,7 @@ double sp_vertebra_marrow(const double p[3], const void *data)
 	sp_level_coordinates(q, p, level);
 	arch_share = fmin(fmax((q[1] - 8.0) / 12.0, 0.0), 1.0);
 	/* cortex of 1.0 mm round the body, 1.7 mm in the arch */
-	return level->scale * bone(q) + 1.0 + 0.7 * arch_share;
+	return level->scale * bone(q, END_PLATE_DISH) + 1.0 + 0.7 * arch_share;
 }
 
 double sp_vertebra_sectors(const double p[3], const sp_level *level, unsigned sectors)
@@ -108,7 +109,7 @@ double sp_vertebra_sectors(const double p[3], const sp_level *level, unsigned se
 		f = fmin(f, q[1] - PEDICLES_FROM);
 	if (sectors & SP_SECTOR_SPINOUS)
 		f = fmin(f, fmax(ARCH_FROM - q[1], fabs(q[0]) - SPINOUS_HALF_WIDTH));
-	return level->scale * fmax(bone(q), f);
+	return level->scale * fmax(bone(q, 0.0), f);
 }
 
 void sp_vertebra_bounds(double low[3], double high[3], const sp_level *level)

@@ -18,7 +18,8 @@ enum {
  * Phys. 83 (2012) e597, table 2). Pure arithmetic on the bits. */
 unsigned sp_consensus_ctv(unsigned gtv_sectors);
 
-/* The bone of a level (data: const sp_level), its marrow space, and its bone within some sectors. */
+/* The bone of a level (data: const sp_level), its marrow space, and its bone within some sectors (end plates
+ * drawn flat, as a contour of the whole body is). */
 double sp_vertebra_bone(const double p[3], const void *level);
 double sp_vertebra_marrow(const double p[3], const void *level);
 double sp_vertebra_sectors(const double p[3], const sp_level *level, unsigned sectors);
