@@ -97,7 +97,7 @@ static sp_status cost_at(sp_fluence_problem *p, double step, double out[SP_COST_
 	for (size_t k = 0; k < p->n_means; k++) {
 		const sp_mean_part *m = &p->means[k];
 		double mean = m->here_gy + step * m->along_gy;
-		double miss = mean - m->term->term->dose_gy + m->term->sum_shift_gy;
+		double miss = mean - m->term->term->dose_gy + m->term->inset_gy + m->term->sum_shift_gy;
 
 		if (!m->term->is_limit) {
 			out[0] += m->term->term->weight * mean;
@@ -149,7 +149,7 @@ static sp_status gradient_here(sp_fluence_problem *p, gsl_vector *gradient)
 		gsl_vector_set(gradient, j, p->column_floats[j]);
 	for (size_t k = 0; k < p->n_means; k++) {
 		const sp_mean_part *m = &p->means[k];
-		double miss = m->here_gy - m->term->term->dose_gy + m->term->sum_shift_gy;
+		double miss = m->here_gy - m->term->term->dose_gy + m->term->inset_gy + m->term->sum_shift_gy;
 		double factor = m->term->is_limit ? 2.0 * m->term->penalty * fmax(0.0, miss) : m->term->term->weight;
 
 		for (size_t j = 0; j < p->n_columns; j++)

@@ -13,7 +13,7 @@
 #include "interrupt.h"
 #include "log.h"
 
-#define SLOPE_SHARE 0.02 /* of its first slope that the chosen step of a line may keep */
+#define SLOPE_SHARE 0.1 /* of its first slope that the chosen step of a line may keep */
 #define ROW_MARGIN_FIRST \
 	0.6                /* rows above this share of their threshold are worked on: the start is a rough guess ... */
 #define ROW_MARGIN 0.85    /* ... later doses move less between two looks at all rows */
@@ -32,7 +32,7 @@ typedef struct {
 	gsl_multimin_fdfminimizer *minimiser;
 	gsl_multimin_function_fdf cost;
 	gsl_vector *x;
-	double started_s, tolerance, aim_gy, penalty_start, gradient_at_zero;
+	double started_s, tolerance, limit_tolerance_gy, penalty_start, gradient_at_zero;
 	double objective, miss_gy; /* at the last look at all rows */
 	double *best;
 	double best_objective, best_miss_gy, least_miss_gy;
@@ -234,12 +234,10 @@ static sp_status run_round(search *s, size_t most_iterations, round_end *end)
 	return SP_OK;
 }
 
-/* Misses within the aim count as none, so that among points that hold the limits the objective decides. */
 static bool is_best_so_far(const search *s)
 {
-	double miss = fmax(s->miss_gy, s->aim_gy), best = fmax(s->best_miss_gy, s->aim_gy);
-
-	return !s->has_best || miss < best || (miss == best && s->objective < s->best_objective);
+	return !s->has_best || s->miss_gy < s->best_miss_gy ||
+	       (s->miss_gy == s->best_miss_gy && s->objective < s->best_objective);
 }
 
 /* Looks at every row: true objective and misses. */
@@ -291,7 +289,7 @@ static sp_status tend_limits(search *s)
 			continue;
 		sp_term_update_multipliers(t, p->dose_gy);
 		st = sp_term_choose_free(t, p->dose_gy, p->err);
-		if (t->miss_gy > s->aim_gy && t->miss_gy > 0.6 * t->last_miss_gy &&
+		if (t->miss_gy > 0.6 * t->last_miss_gy && t->miss_gy > 0.0 &&
 		    t->penalty < PENALTY_MOST * s->penalty_start)
 			sp_term_scale_penalty(t, PENALTY_GROWTH);
 		t->last_miss_gy = t->miss_gy;
@@ -302,30 +300,29 @@ static sp_status tend_limits(search *s)
 /* True when the rounds may end: at a point that holds the limits and no longer gets better, or in a conflict. */
 static bool is_finished(search *s, double best_before, round_end end, bool rows_complete)
 {
-	bool better = !(s->best_objective > (1.0 - 5.0 * s->tolerance) * best_before);
+	sp_optimise_result *r = s->result;
 
 	if (s->n_limits == 0) {
-		s->result->converged = end == ROUND_CONVERGED && rows_complete;
-		return s->result->converged;
+		r->converged = end == ROUND_CONVERGED && rows_complete;
+		return r->converged;
 	}
-	if (s->miss_gy < 0.9 * s->least_miss_gy || s->miss_gy <= s->aim_gy) {
-		s->least_miss_gy = fmin(s->least_miss_gy, s->miss_gy);
-		s->rounds_since_progress = 0;
-	} else {
-		s->rounds_since_progress++;
+	if (s->miss_gy == 0.0) {
+		r->converged = rows_complete && s->best_objective > (1.0 - 5.0 * s->tolerance) * best_before;
+		return r->converged;
 	}
-	if (s->miss_gy > s->aim_gy) {
-		s->result->limits_conflict = s->rounds_since_progress >= CONFLICT_ROUNDS && s->best_miss_gy > s->aim_gy;
-		return s->rounds_since_progress >= CONFLICT_ROUNDS;
-	}
-	s->result->converged = rows_complete && !better && isfinite(best_before);
-	return s->result->converged;
+	s->rounds_since_progress = s->miss_gy < 0.9 * s->least_miss_gy ? 0 : s->rounds_since_progress + 1;
+	s->least_miss_gy = fmin(s->least_miss_gy, s->miss_gy);
+	if (s->rounds_since_progress < CONFLICT_ROUNDS)
+		return false;
+	r->converged = s->best_miss_gy <= s->limit_tolerance_gy;
+	r->limits_conflict = !r->converged;
+	return true;
 }
 
 static sp_status run_rounds(search *s)
 {
 	for (s->rounds = 0;; s->rounds++) {
-		double best_before = s->has_best && s->best_miss_gy <= s->aim_gy ? s->best_objective : HUGE_VAL;
+		double best_before = s->has_best && s->best_miss_gy == 0.0 ? s->best_objective : HUGE_VAL;
 		size_t length = s->n_limits ? (s->rounds ? 20 : 30) : (s->rounds < 2 ? 12 : 40);
 		bool rows_complete;
 		round_end end = ROUND_STOPPED;
@@ -417,12 +414,13 @@ sp_status sp_optimise(double *weights_out, float *dose_out, sp_optimise_result *
 
 	memset(result, 0, sizeof *result);
 	s.tolerance = options->tolerance > 0.0 ? options->tolerance : 1e-4;
-	s.aim_gy = 0.2 * (options->limit_tolerance_gy > 0.0 ? options->limit_tolerance_gy : 0.1);
+	s.limit_tolerance_gy = options->limit_tolerance_gy > 0.0 ? options->limit_tolerance_gy : 0.1;
 	if (sp_influence_columns(matrix) == 0) {
 		st = sp_fail(err, SP_BAD_INPUT, "the influence matrix has no bixels, so there is nothing to optimise");
 		goto cleanup;
 	}
-	if ((st = sp_terms_create(&states, terms, n_terms, sp_influence_rows(matrix), err)) != SP_OK ||
+	if ((st = sp_terms_create(&states, terms, n_terms, sp_influence_rows(matrix), 0.2 * s.limit_tolerance_gy,
+	                          err)) != SP_OK ||
 	    (st = sp_fluence_create(&s.problem, matrix, states, n_terms, options->offset_gy, err)) != SP_OK ||
 	    (st = make_search(&s, err)) != SP_OK)
 		goto cleanup;

@@ -66,7 +66,7 @@ typedef struct {
 } sp_optimise_result;
 
 /* weights_out: one a column, >= 0. dose_out (rows floats) may be NULL. Of the weights visited those are returned that
- * miss the limits least (within a fifth of the tolerance all count as equal), among them those of the lowest objective.
+ * miss the limits least, and where none is missed those of the lowest objective.
  * SP_OK also when limits are missed or time is up: the result says so. */
 sp_status sp_optimise(double *weights_out, float *dose_out, sp_optimise_result *result, sp_influence *matrix,
                       const sp_term *terms, size_t n_terms, const sp_optimise_options *options, sp_error *err);

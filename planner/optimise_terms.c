@@ -65,7 +65,8 @@ static sp_status check_term(const sp_term *t, size_t number, size_t n_rows, sp_e
 	return SP_OK;
 }
 
-sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_terms, size_t n_rows, sp_error *err)
+sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_terms, size_t n_rows, double inset_gy,
+                          sp_error *err)
 {
 	sp_term_state *states = sp_alloc_array(n_terms, sizeof *states);
 	sp_status st;
@@ -88,6 +89,8 @@ sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_te
 		for (size_t i = 0; i < terms[k].n; i++)
 			t->volume += terms[k].volumes[i];
 		t->last_miss_gy = HUGE_VAL;
+		if (t->is_limit)
+			t->inset_gy = fmin(inset_gy, 0.002 * terms[k].dose_gy);
 		if ((t->is_limit && !t->is_sum && !(t->shift_gy = sp_alloc_array(terms[k].n, sizeof(double)))) ||
 		    (t->is_dvh && !(t->is_free = sp_alloc_array(terms[k].n, 1)))) {
 			st = sp_fail(err, SP_NO_MEMORY, "out of memory for the %zu voxels of %s", terms[k].n,
@@ -149,7 +152,7 @@ static sp_status sort_candidates(candidate **out, size_t *n_out, const sp_term_s
 	if (!list)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for the %zu voxels of %s", t->term->n, t->term->name);
 	for (size_t i = 0; i < t->term->n; i++) {
-		double key = excess(t, i, dose_gy) + (with_multipliers ? t->shift_gy[i] : 0.0);
+		double key = excess(t, i, dose_gy) + (with_multipliers ? t->inset_gy + t->shift_gy[i] : 0.0);
 
 		if (key > key_above && t->term->volumes[i] > 0.0f)
 			list[n++] = (candidate){key, i};
@@ -250,10 +253,11 @@ sp_status sp_term_dose_gy(double *out, const sp_term_state *t, const float *dose
 void sp_term_update_multipliers(sp_term_state *t, const float *dose_gy)
 {
 	if (t->term->kind == SP_LIMIT_MEAN)
-		t->sum_shift_gy = fmax(0.0, t->sum_shift_gy + sp_term_mean_gy(t, dose_gy) - t->term->dose_gy);
+		t->sum_shift_gy =
+		        fmax(0.0, t->sum_shift_gy + sp_term_mean_gy(t, dose_gy) - t->term->dose_gy + t->inset_gy);
 	for (size_t i = 0; t->shift_gy && i < t->term->n; i++)
 		if (!t->is_free || !t->is_free[i])
-			t->shift_gy[i] = fmax(0.0, t->shift_gy[i] + excess(t, i, dose_gy));
+			t->shift_gy[i] = fmax(0.0, t->shift_gy[i] + excess(t, i, dose_gy) + t->inset_gy);
 }
 
 void sp_term_scale_penalty(sp_term_state *t, double factor)
@@ -268,12 +272,12 @@ double sp_term_inactive_below_gy(const sp_term_state *t)
 {
 	bool one_sided = t->is_upper && !t->is_sum && t->term->kind != SP_SQUARED_DEVIATION;
 
-	return one_sided ? t->term->dose_gy : -HUGE_VAL;
+	return one_sided ? t->term->dose_gy - t->inset_gy : -HUGE_VAL;
 }
 
 sp_voxel_cost sp_term_voxel_cost(const sp_term_state *t, size_t i)
 {
-	double share = t->term->volumes[i] / t->volume, shift = t->shift_gy ? t->shift_gy[i] : 0.0;
+	double share = t->term->volumes[i] / t->volume, shift = t->inset_gy + (t->shift_gy ? t->shift_gy[i] : 0.0);
 	float cost = (float)((t->is_limit ? t->penalty : t->term->weight) * share);
 	sp_voxel_cost c = {.is_limit = t->is_limit};
 

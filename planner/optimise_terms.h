@@ -15,11 +15,15 @@ typedef struct {
 	double *shift_gy;                        /* limits on voxels: multiplier over twice its penalty */
 	double sum_shift_gy;                     /* the same for SP_LIMIT_MEAN */
 	unsigned char *is_free;                  /* DVH terms: 1 where the condition lets the voxel go */
+	double inset_gy;                         /* limits: the cost holds the dose this much inside */
 	double miss_gy, last_miss_gy;            /* limits: how far the last dose misses it, 0 when held */
 } sp_term_state;
 
-/* Checks the terms against a matrix of n_rows and makes their states; free with sp_terms_destroy. */
-sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_terms, size_t n_rows, sp_error *err);
+/* Checks the terms against a matrix of n_rows and makes their states; free with sp_terms_destroy. Multipliers approach
+ * a limit from outside for ever, so they are given one that lies inset_gy further in (at most 0.2 % of its dose): then
+ * the limit itself is held after finitely many rounds. */
+sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_terms, size_t n_rows, double inset_gy,
+                          sp_error *err);
 void sp_terms_destroy(sp_term_state *states, size_t n_terms);
 
 /* Sets miss_gy of a limit from the dose of all rows. */

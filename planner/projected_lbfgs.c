@@ -9,7 +9,7 @@
 
 #include "alloc.h"
 
-#define PAIRS 20
+#define PAIRS 32
 #define LONGEST_STEP 16.0
 #define STEP_TRIALS 12
 /* A variable this much of the largest above 0 counts as at the bound when the gradient presses it there. */

@@ -230,7 +230,7 @@ static sp_status achieve(achievement *out, const work *w, sp_error *err)
 {
 	size_t n = w->file->n_objectives;
 	sp_term_state *states;
-	sp_status st = sp_terms_create(&states, w->terms, n, sp_influence_rows(w->matrix), err);
+	sp_status st = sp_terms_create(&states, w->terms, n, sp_influence_rows(w->matrix), 0.0, err);
 
 	for (size_t k = 0; st == SP_OK && k < n; k++) {
 		if ((st = sp_term_measure(&states[k], w->dose, err)) != SP_OK ||
