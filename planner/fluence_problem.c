@@ -346,6 +346,21 @@ sp_status sp_fluence_objective(sp_fluence_problem *p, double *out)
 
 /* ---- making and ending ---- */
 
+static double mean_offset_gy(const sp_fluence_problem *p, const sp_term_state *t)
+{
+	double sum = 0.0;
+
+	for (size_t i = 0; p->offset_gy && i < t->term->n; i++)
+		sum += t->term->volumes[i] / t->volume * p->offset_gy[t->term->rows[i]];
+	return sum;
+}
+
+void sp_fluence_offset_changed(sp_fluence_problem *p)
+{
+	for (size_t k = 0; k < p->n_means; k++)
+		p->means[k].offset_gy = mean_offset_gy(p, p->means[k].term);
+}
+
 /* Means are linear in the weights: one transposed product with the whole matrix now saves their rows later. */
 static sp_status make_mean(sp_fluence_problem *p, sp_mean_part *m, sp_term_state *t, float *row_values)
 {
@@ -359,9 +374,8 @@ static sp_status make_mean(sp_fluence_problem *p, sp_mean_part *m, sp_term_state
 		double share = t->term->volumes[i] / t->volume;
 
 		row_values[t->term->rows[i]] = (float)share;
-		if (p->offset_gy)
-			m->offset_gy += share * p->offset_gy[t->term->rows[i]];
 	}
+	m->offset_gy = mean_offset_gy(p, t);
 	p->products++;
 	if ((st = sp_buffer_write(p->device, p->full_dose, 0, p->n_rows * sizeof(float), row_values, p->err)) !=
 	            SP_OK ||

@@ -62,6 +62,9 @@ sp_status sp_fluence_reached_columns(sp_fluence_problem *p, double *out);
 /* dose_gy of every row from weights, by a product with the whole matrix. */
 sp_status sp_fluence_full_dose(sp_fluence_problem *p, const double *weights);
 
+/* To be called after the content of the offset has changed; dose_gy and the working rows must be made anew then. */
+void sp_fluence_offset_changed(sp_fluence_problem *p);
+
 /* Takes as working rows those whose dose is above margin times the dose at which they begin to cost, or that cost at
  * low doses. */
 sp_status sp_fluence_choose_rows(sp_fluence_problem *p, double margin);

@@ -319,6 +319,29 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 	return true;
 }
 
+/* Asks the caller whether the search is over; if not, takes up what he changed. */
+static sp_status ask_on_end(search *s, bool *go_on)
+{
+	sp_fluence_problem *p = s->problem;
+	sp_status st;
+
+	*go_on = false;
+	if (!s->options->on_end)
+		return SP_OK;
+	memcpy(s->x->data, s->best, p->n_columns * sizeof *s->best);
+	if ((st = sp_fluence_full_dose(p, s->best)) != SP_OK ||
+	    (st = s->options->on_end(s->options->context, s->best, p->dose_gy, go_on, p->err)) != SP_OK || !*go_on)
+		return st;
+	sp_fluence_offset_changed(p);
+	s->has_best = false;
+	s->rounds_since_progress = 0;
+	s->least_miss_gy = HUGE_VAL;
+	if ((st = sp_fluence_full_dose(p, s->x->data)) != SP_OK || (st = measure_limits(s, &s->miss_gy)) != SP_OK ||
+	    (st = sp_fluence_choose_rows(p, ROW_MARGIN)) != SP_OK)
+		return st;
+	return tend_limits(s);
+}
+
 static sp_status run_rounds(search *s)
 {
 	for (s->rounds = 0;; s->rounds++) {
@@ -339,8 +362,12 @@ static sp_status run_rounds(search *s)
 		}
 		if ((st = tend_limits(s)) != SP_OK || (st = tend_rows(s, &rows_complete)) != SP_OK)
 			return st;
-		if (is_finished(s, best_before, end, rows_complete))
-			return SP_OK;
+		if (is_finished(s, best_before, end, rows_complete)) {
+			bool go_on;
+
+			if ((st = ask_on_end(s, &go_on)) != SP_OK || !go_on)
+				return st;
+		}
 		if ((st = sp_fluence_update_costs(s->problem)) != SP_OK || (st = set_minimiser(s)) != SP_OK)
 			return st;
 	}

@@ -17,7 +17,7 @@
 #include "pencil.h"
 #include "plan_problem.h"
 
-/* Rounds of optimisation and correction; most cases need three. */
+/* Corrections of the limits; most cases need three. */
 #define MAX_ROUNDS 6
 
 /* A binding limit that is judged this much below its value costs the target little more. */
@@ -37,15 +37,20 @@ static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *
 }
 
 typedef struct {
-	const sp_plan_problem *problem;
-	double prescription_gy;
-	double shown_s;
-} progress_context;
+	sp_fluence_plan *plan;
+	const sp_case *c;
+	sp_pencil *pencil;
+	sp_plan_problem *problem;
+	double dose_gy, shown_s;
+	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
+	int round;
+	sp_error *err;
+} search;
 
 /* One line now and then: objective, worst limit, coverage of the target and largest dose of the cord. */
 static bool show_iteration(void *context, size_t iteration, double objective, double miss_gy, const float *dose)
 {
-	progress_context *x = context;
+	search *x = context;
 	const sp_plan_problem *p = x->problem;
 	double now = sp_clock_seconds(), covered = 0.0, volume = 0.0, cord = 0.0;
 	char cord_text[128] = "";
@@ -57,7 +62,7 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 
 	for (size_t i = 0; i < t->n; i++) {
 		volume += t->volumes[i];
-		if (dose[t->rows[i]] >= x->prescription_gy)
+		if (dose[t->rows[i]] >= x->dose_gy)
 			covered += t->volumes[i];
 	}
 	if (p->cord_term != SIZE_MAX) {
@@ -71,99 +76,79 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 	return true;
 }
 
-typedef struct {
-	sp_fluence_plan *plan;
-	const sp_case *c;
-	sp_influence *matrix;
-	sp_pencil *pencil;
-	sp_plan_problem *problem;
-	const sp_plan_options *o;
-	double dose_gy, started_s;
-	float *rows_dose, *offset;
-	sp_error *err;
-} rounds;
-
 /* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. */
-static sp_status whole_dose(rounds *r)
+static sp_status whole_dose(search *s, const double *weights, const float *rows_dose)
 {
-	sp_fluence_plan *plan = r->plan;
-	const sp_plan_problem *p = r->problem;
+	sp_fluence_plan *plan = s->plan;
+	const sp_plan_problem *p = s->problem;
 	double before = sp_clock_seconds(), largest = 0.0;
-	sp_status st = sp_pencil_dose(plan->dose_gy, r->pencil, plan->beams, plan->weights, &plan->dose_grid, r->err);
+	sp_status st = sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, s->err);
 
 	plan->dose_seconds += sp_clock_seconds() - before;
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
-		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - r->rows_dose[i];
+		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
 
 		if (whole <= 0.0f) /* a voxel in air at the skin: the engine gives it no dose */
 			continue;
-
 		largest = fmax(largest, fabs(left_out));
-		r->offset[i] += left_out;
+		s->offset[i] += left_out;
 	}
 	sp_log_detail("the matrix and its offset leave out at most %.3f Gy", largest);
 	return st;
 }
 
-/* The first rounds need not be exact: their limits move anyway. */
-static sp_status optimise_once(rounds *r, int round)
+/* The optimiser has converged: judges the limits as the evaluation will, moves their terms where they differ, and lets
+ * it go on from there. The cut-off's share is found once: it hardly changes after that, and where a row is its dose is
+ * known, so that the later corrections need no dose of their own. */
+static sp_status correct_limits(void *context, const double *weights, const float *rows_dose, bool *go_on,
+                                sp_error *err)
 {
-	sp_fluence_plan *plan = r->plan;
-	progress_context context = {r->problem, r->dose_gy, 0.0};
-	double before = sp_clock_seconds();
-	sp_optimise_options options = {.max_seconds = r->o->max_seconds,
-	                               .tolerance = round ? 3e-4 : 1e-3,
-	                               .limit_tolerance_gy = round ? 0.1 : 0.25,
-	                               .start = round ? plan->weights : NULL,
-	                               .offset_gy = r->offset,
-	                               .on_iteration = show_iteration,
-	                               .context = &context};
-	sp_status st;
-
-	if (r->o->max_seconds > 0.0)
-		options.max_seconds = fmax(0.5, r->o->max_seconds - (before - r->started_s));
-	st = sp_optimise(plan->weights, r->rows_dose, &plan->optimisation, r->matrix, r->problem->terms,
-	                 r->problem->n_terms, &options, r->err);
-	plan->optimise_seconds += sp_clock_seconds() - before;
-	plan->iterations += plan->optimisation.iterations;
-	return st;
-}
-
-static bool time_is_up(const rounds *r)
-{
-	return sp_interrupt_asked() ||
-	       (r->o->max_seconds > 0.0 && sp_clock_seconds() - r->started_s >= r->o->max_seconds);
-}
-
-/* Optimises, judges the limits as the evaluation will, moves their terms, and goes on from there. */
-static sp_status optimise_rounds(rounds *r)
-{
-	sp_fluence_plan *plan = r->plan;
-	const sp_plan_problem *p = r->problem;
+	search *s = context;
+	sp_fluence_plan *plan = s->plan;
+	const sp_plan_problem *p = s->problem;
 	sp_limit_standing standing;
 	sp_status st = SP_OK;
 
-	for (int round = 0; st == SP_OK && round < MAX_ROUNDS; round++) {
-		st = optimise_once(r, round);
-		/* The first round tells what the cut-off leaves out; it hardly changes after that, and where a row is
-		 * its dose is known, so that the rounds between need no dose of their own. */
-		if (st == SP_OK && round == 0)
-			st = whole_dose(r);
-		for (size_t i = 0; st == SP_OK && round > 0 && i < p->n_voxels; i++)
-			plan->dose_gy[p->voxels[i]] = r->rows_dose[i];
-		if (st == SP_OK)
-			st = sp_limits_judge(&standing, r->problem, r->c, &plan->dose_grid, plan->dose_gy, r->rows_dose,
-			                     r->dose_gy, true, r->err);
-		if (st != SP_OK || time_is_up(r))
-			break;
-		sp_log_info("round %d: worst hard limit %s by %.2f Gy, objective %.4g", round + 1,
-		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy),
-		            plan->optimisation.objective);
-		if (round > 0 && standing.worst_miss_gy <= 0.0 && standing.worst_slack_gy < GOOD_SLACK_GY)
-			break;
-	}
+	if (s->round == 0)
+		st = whole_dose(s, weights, rows_dose);
+	for (size_t i = 0; s->round > 0 && i < p->n_voxels; i++)
+		plan->dose_gy[p->voxels[i]] = rows_dose[i];
 	if (st == SP_OK)
-		st = whole_dose(r);
+		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+		                     s->dose_gy, true, err);
+	if (st != SP_OK)
+		return st;
+	s->round++;
+	if (p->n_limits)
+		sp_log_info("correction %d: worst hard limit %s by %.2f Gy", s->round,
+		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
+	*go_on = s->round < MAX_ROUNDS &&
+	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
+	return SP_OK;
+}
+
+static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
+{
+	sp_fluence_plan *plan = s->plan;
+	double before = sp_clock_seconds(), dose_before = plan->dose_seconds;
+	float *rows_dose = sp_alloc_array(s->problem->n_voxels, sizeof *rows_dose);
+	sp_optimise_options options = {.max_seconds = max_seconds,
+	                               .tolerance = 3e-4,
+	                               .limit_tolerance_gy = 0.1,
+	                               .offset_gy = s->offset,
+	                               .on_end = correct_limits,
+	                               .on_iteration = show_iteration,
+	                               .context = s};
+	sp_status st;
+
+	if (!rows_dose)
+		return sp_fail(s->err, SP_NO_MEMORY, "out of memory optimising");
+	st = sp_optimise(plan->weights, rows_dose, &plan->optimisation, matrix, s->problem->terms, s->problem->n_terms,
+	                 &options, s->err);
+	plan->optimise_seconds = sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
+	if (st == SP_OK)
+		st = whole_dose(s, plan->weights, rows_dose);
+	free(rows_dose);
 	return st;
 }
 
@@ -177,7 +162,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	sp_pencil *pencil = NULL;
 	sp_influence *matrix = NULL;
 	float *red = NULL;
-	rounds r = {0};
+	search s = {0};
 	double before;
 	sp_status st;
 
@@ -215,21 +200,14 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	sp_log_info("influence matrix: %zu x %zu, %.1f million entries, %.0f MB, %.1f s", plan->n_rows,
 	            sp_influence_columns(matrix), 1e-6 * (double)plan->n_values,
 	            1e-6 * (double)sp_influence_bytes(matrix), plan->matrix_seconds);
-	r = (rounds){.plan = plan,
+	s = (search){.plan = plan,
 	             .c = c,
-	             .matrix = matrix,
 	             .pencil = pencil,
 	             .problem = &problem,
-	             .o = o,
 	             .dose_gy = dose_gy,
-	             .started_s = sp_clock_seconds(),
-	             .rows_dose = sp_alloc_array(problem.n_voxels, sizeof(float)),
 	             .offset = sp_alloc_array(problem.n_voxels, sizeof(float)),
 	             .err = err};
-	if (!r.rows_dose || !r.offset)
-		st = sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
-	else
-		st = optimise_rounds(&r);
+	st = s.offset ? optimise(&s, matrix, o->max_seconds) : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
 	if (st != SP_OK)
 		goto cleanup;
 	if (sp_interrupt_asked())
@@ -237,8 +215,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	*out = plan;
 	plan = NULL;
 cleanup:
-	free(r.rows_dose);
-	free(r.offset);
+	free(s.offset);
 	free(red);
 	sp_influence_destroy(matrix);
 	sp_pencil_destroy(pencil);

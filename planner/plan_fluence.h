@@ -24,9 +24,8 @@ typedef struct {
 	sp_grid dose_grid;
 	float *dose_gy; /* [z][y][x], whole course, all bixels without cut-off */
 	sp_beam_set *beams;
-	double *weights;                 /* MU of each bixel over the course */
-	sp_optimise_result optimisation; /* of the last round */
-	size_t iterations;               /* of all rounds */
+	double *weights; /* MU of each bixel over the course */
+	sp_optimise_result optimisation;
 	size_t n_rows;
 	uint64_t n_values;
 	double matrix_seconds, optimise_seconds, dose_seconds;

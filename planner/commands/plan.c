@@ -178,7 +178,7 @@ static json_t *provenance_of(const arguments *a, int argc, char **argv, const sp
 	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine", "pencil beam",
 	                 "command_line", command, "matrix_seconds", p->matrix_seconds, "optimise_seconds",
 	                 p->optimise_seconds, "dose_seconds", p->dose_seconds, "total_seconds", total_seconds,
-	                 "objective", p->optimisation.objective, "iterations", (json_int_t)p->iterations,
+	                 "objective", p->optimisation.objective, "iterations", (json_int_t)p->optimisation.iterations,
 	                 "matrix_entries", (json_int_t)p->n_values, "converged", p->optimisation.converged, "notice",
 	                 "Research software, not a medical device. Doses need independent verification. A fluence plan "
 	                 "is not deliverable on a machine.");
