@@ -41,6 +41,13 @@ inline float8 load_last_values(__global const ushort *value, uint first, uint co
 	return mask_values(vload8(0, tail), count);
 }
 
+inline float sum_lanes(float8 s)
+{
+	float4 half_sum = s.lo + s.hi;
+
+	return (half_sum.x + half_sum.y) + (half_sum.z + half_sum.w);
+}
+
 /* dose[first_row + r] = row r times weights. weights holds 8 more entries (any finite numbers) behind the last. */
 __kernel void multiply_rows(__global float *dose, uint first_row, uint n_rows, uint n_values,
                             __global const uint *row_run, __global const uint *run_column,
@@ -52,7 +59,6 @@ __kernel void multiply_rows(__global float *dose, uint first_row, uint n_rows, u
 
 	for (uint row = begin; row < end; row++) {
 		float8 sum = (float8)(0.0f);
-		float4 half_sum;
 		uint end_run = row_run[row + 1];
 		bool safe = run_value[end_run] + VECTOR <= n_values;
 
@@ -66,8 +72,7 @@ __kernel void multiply_rows(__global float *dose, uint first_row, uint n_rows, u
 				          vload8(0, w), sum);
 			v = v_end;
 		}
-		half_sum = sum.lo + sum.hi;
-		dose[first_row + row] = row_scale[row] * ((half_sum.x + half_sum.y) + (half_sum.z + half_sum.w));
+		dose[first_row + row] = row_scale[row] * sum_lanes(sum);
 	}
 }
 

@@ -154,9 +154,9 @@ int influence_set_up(void **state)
 	sp_log_set_level(SP_LOG_QUIET);
 	unsetenv("SPINEPLAN_DEVICE_MEMORY_MB");
 	*state = f;
-	f->matrix = small ? random_csr(700, 120, 7) : random_csr(3000, 700, 7);
+	f->matrix = small ? random_csr(120, 40, 7) : random_csr(3000, 700, 7);
 	if (sp_device_open(&f->device, NULL, &err) == SP_OK) {
-		setenv("SPINEPLAN_DEVICE_MEMORY_MB", small ? "0.12" : "1.5", 1);
+		setenv("SPINEPLAN_DEVICE_MEMORY_MB", small ? "0.008" : "1.5", 1);
 		sp_device_open(&f->small, NULL, &err);
 		unsetenv("SPINEPLAN_DEVICE_MEMORY_MB");
 	}
