@@ -23,6 +23,7 @@ static const command commands[] = {
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
         {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"phantom", sp_command_phantom, "make a case by program"},
+        {"devices", sp_command_devices, "the OpenCL devices, and a test that they compute right"},
         {"kernels", sp_command_kernels, "pencil kernels of a photon spectrum, by Monte Carlo"},
         {NULL, NULL, NULL},
 };
