@@ -73,7 +73,7 @@ static double fat_planes(const double p[3], const void *data)
 	double side = fmax(fabs(muscle_wall(p, data) + 8.5) - 0.9, fmax(75.0 - fabs(p[0]), -70.0 - p[1]));
 	double middle = fmax(fabs(p[0]) - 0.9, 40.0 - p[1]);
 
-	return fmax(fmin(fmin(round_back, side), middle), -sp_thorax_inside(p, data));
+	return fmax(fmax(fmin(fmin(round_back, side), middle), -sp_thorax_inside(p, data)), muscle_wall(p, data));
 }
 
 /* The shoulder blades lie on the ribs and end at T7. */

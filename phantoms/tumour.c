@@ -28,7 +28,7 @@ static double resected(const double p[3], const void *data)
 	if (!spine->operated)
 		return 1e3;
 	sp_level_coordinates(q, p, &sp_levels[SP_LEVEL_T8]);
-	arch = sp_smooth_max(sp_smooth_max(24.0 - q[1], fabs(q[0]) - 15.0, 6.0),
+	arch = sp_smooth_max(sp_smooth_max(24.0 - q[1], fabs(q[0]) - 17.0, 6.0),
 	                     sp_smooth_max(fabs(q[2] + 3.0) - 16.0, q[1] - 52.0, 6.0), 6.0);
 	pedicle = fmax(fmax(12.0 - q[1], 5.0 - q[0]), sp_smooth_max(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0, 5.0));
 	/* the sac itself is no part of it */

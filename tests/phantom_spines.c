@@ -300,6 +300,21 @@ static void organs_are_on_their_sides(void **state)
 	assert_true(body[1][1] - c->ct.origin_mm[1] < c->ct.spacing_mm[1] * (double)c->ct.n[1]);
 }
 
+/* Five sigma of noise above air. */
+static void nothing_but_air_lies_outside_the_body(void **state)
+{
+	const sp_case *c = graded[0];
+	float *in = malloc(sp_grid_voxels(&c->ct) * sizeof *in);
+
+	(void)state;
+	assert_non_null(in);
+	assert_int_equal(sp_structure_fractions(in, find(c, "External"), &c->ct, &c->ct, NULL), SP_OK);
+	for (size_t v = 0; v < sp_grid_voxels(&c->ct); v++)
+		if (in[v] == 0.0f)
+			assert_true(c->hu[v] < -1000 + 60);
+	free(in);
+}
+
 static void hardware_overrides_what_the_scanner_cannot_show(void **state)
 {
 	sp_matter *matter;
@@ -322,7 +337,8 @@ static void hardware_overrides_what_the_scanner_cannot_show(void **state)
 	sp_matter_destroy(matter);
 }
 
-/* Rods of 5.5 mm from T6 to T10, 40 mm behind the axis of a kyphosis of 400 mm radius; to 2 %. Four pairs of screws 40 mm long with heads. */
+/* Rods of 5.5 mm from T6 to T10, 40 mm behind the axis of a kyphosis of 400 mm radius; to 2 %. Four pairs of screws 40
+ * mm long with heads. */
 static void hardware_has_its_size(void **state)
 {
 	double rod_cc = PI * 2.75 * 2.75 * (46.9 + 14.0 + 49.4 + 10.0) * (1.0 + 40.0 / 400.0) * 1e-3;
@@ -358,6 +374,7 @@ int main(void)
 	        cmocka_unit_test(the_ctv_is_body_left_pedicle_and_left_lamina),
 	        cmocka_unit_test(roles_and_prescription_are_set),
 	        cmocka_unit_test(organs_are_on_their_sides),
+	        cmocka_unit_test(nothing_but_air_lies_outside_the_body),
 	        cmocka_unit_test(hardware_overrides_what_the_scanner_cannot_show),
 	        cmocka_unit_test(hardware_has_its_size),
 	        cmocka_unit_test(surgery_frees_the_cord),
