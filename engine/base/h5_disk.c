@@ -176,6 +176,6 @@ hid_t sp_h5_disk_access(sp_h5_disk *disk)
 		access = -1;
 	}
 	if (id >= 0)
-		H5FDunregister(id); /* the properties and the file hold it as long as they need it */
+		H5FDunregister(id); /* the properties hold it */
 	return access;
 }

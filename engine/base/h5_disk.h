@@ -11,7 +11,8 @@ typedef struct {
 	int failure; /* errno of the first failed write, 0 for none; set by the caller to drop all that follows */
 } sp_h5_disk;
 
-/* Access properties for H5Fcreate; disk must outlive the file. < 0 on failure; to be closed with H5Pclose. */
+/* Access properties for H5Fcreate; disk must outlive the file. < 0 on failure; to be closed with H5Pclose, but after
+ * the file: H5Fclose of HDF5 1.10 gives up its own hold on the driver before it calls it for the last time. */
 hid_t sp_h5_disk_access(sp_h5_disk *disk);
 
 #endif

@@ -17,7 +17,7 @@
 #define DEFLATE_LEVEL 3
 
 struct sp_h5_out {
-	hid_t file;
+	hid_t file, access; /* access holds the driver until the file is closed: HDF5 1.10 lets go of it too early */
 	char *path, *temporary;
 	sp_h5_disk disk;
 };
@@ -46,22 +46,19 @@ sp_status sp_h5_create(sp_h5_out **out, const char *path, sp_error *err)
 	sp_h5_out *f = sp_alloc_array(1, sizeof *f);
 	sp_status st = SP_OK;
 	char reason[512];
-	hid_t access;
 
 	*out = NULL;
 	if (!f || !(f->path = sp_copy_text(path))) {
 		free(f);
 		return sp_fail(err, SP_NO_MEMORY, "out of memory writing %s", path);
 	}
-	f->file = H5I_INVALID_HID;
+	f->file = f->access = H5I_INVALID_HID;
 	if ((st = sp_atomic_begin(&f->temporary, path, err)) != SP_OK)
 		goto cleanup;
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	access = sp_h5_disk_access(&f->disk);
-	f->file = access < 0 ? -1 : H5Fcreate(f->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+	f->access = sp_h5_disk_access(&f->disk);
+	f->file = f->access < 0 ? -1 : H5Fcreate(f->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, f->access);
 	sp_h5_reason(reason, sizeof reason);
-	if (access >= 0)
-		H5Pclose(access);
 	if (f->file < 0) {
 		st = sp_fail(err, f->disk.failure == ENOMEM ? SP_NO_MEMORY : SP_IO, "cannot write %s: %s", path,
 		             f->disk.failure ? strerror(f->disk.failure) : reason);
@@ -81,6 +78,8 @@ void sp_h5_abandon(sp_h5_out *f)
 	f->disk.failure = f->disk.failure ? f->disk.failure : ECANCELED;
 	if (f->file >= 0)
 		H5Fclose(f->file);
+	if (f->access >= 0)
+		H5Pclose(f->access);
 	sp_atomic_abandon(f->temporary);
 	free(f->temporary);
 	free(f->path);
