@@ -450,7 +450,10 @@ static void targets_that_are_not_there(void **state)
 	set(file, "/prescription", "target", 0, NULL);
 	set_text(file, "/structures/PTV", "role", "organ");
 	expect(file, ":/prescription names no target, and no structure has the role ptv, ctv or gtv");
-	/* two points enclose nothing */
+	/* two points enclose nothing, and points on a line neither */
+	file = begin();
+	put_contour(file, "PTV", 3, (const double[3][3]){{4, -226, 821}, {6, -224, 821}, {8, -222, 821}});
+	expect(file, ":/structures/PTV is empty, and it is the target of the prescription");
 	file = begin();
 	put_contour(file, "PTV", 2, (const double[2][3]){{4, -226, 821}, {8, -226, 821}});
 	expect(file, ":/structures/PTV is empty, and it is the target of the prescription");

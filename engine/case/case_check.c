@@ -172,6 +172,8 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 	const sp_prescription *p = &c->prescription;
 	const char *file = sp_case_place(c);
 	const sp_structure *target = sp_case_target(c);
+	double volume_cc;
+	sp_status st;
 
 	if (!p->present)
 		return SP_OK;
@@ -188,7 +190,10 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 	if (!target)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/prescription names no target, and no structure has the role ptv, ctv or gtv", file);
-	if (sp_structure_is_empty(target))
+	/* an outline without area (points on a line) is as empty as none */
+	if ((st = sp_structure_volume_cc(&volume_cc, target, &c->ct, err)) != SP_OK)
+		return st;
+	if (!(volume_cc > 0.0))
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/structures/%s is empty, and it is the target of the prescription", file,
 		               target->name);
@@ -224,7 +229,7 @@ static sp_status check_pair(const sp_case *c, const sp_structure *a, const sp_st
 
 	if (!sp_case_pair_matters(a, b))
 		return SP_OK;
-	if ((st = sp_case_measure_overlap(&o, a, b, &c->ct, err)) != SP_OK || o.a_cc <= 0.0 || o.b_cc <= 0.0)
+	if ((st = sp_case_measure_overlap(&o, a, b, &c->ct, err)) != SP_OK)
 		return st;
 	common_cc = 0.5 * (o.least_cc + o.most_cc);
 	if (a->role == SP_ROLE_GTV && b->role == SP_ROLE_CORD && common_cc > CORD_SHARE_REFUSED * fmin(o.a_cc, o.b_cc))

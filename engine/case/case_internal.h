@@ -32,10 +32,11 @@ typedef struct {
 	double a_cc, b_cc, least_cc, most_cc;
 } sp_case_overlap;
 
-/* Pairs whose overlap is looked at: a target with the cord, or with hardware; a target or cord with the body. */
+/* Pairs whose overlap is looked at: a target with the cord, or with hardware; a target or cord with the body.
+ * Both have something in them. */
 bool sp_case_pair_matters(const sp_structure *a, const sp_structure *b);
 
-/* Both volumes, and what they have in common, on a grid of about 1 mm: enough for shares. */
+/* What a pair that matters has in common, on a grid of about 1 mm: enough for shares. b_cc is 0 for an external. */
 sp_status sp_case_measure_overlap(sp_case_overlap *out, const sp_structure *a, const sp_structure *b, const sp_grid *ct,
                                   sp_error *err);
 

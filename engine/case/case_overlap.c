@@ -15,6 +15,8 @@ static bool is_target(sp_role role)
 
 bool sp_case_pair_matters(const sp_structure *a, const sp_structure *b)
 {
+	if (sp_structure_is_empty(a) || sp_structure_is_empty(b))
+		return false;
 	if (b->role == SP_ROLE_EXTERNAL)
 		return is_target(a->role) || a->role == SP_ROLE_CORD;
 	return is_target(a->role) && (b->role == SP_ROLE_CORD || b->role == SP_ROLE_HARDWARE);
@@ -30,11 +32,11 @@ sp_status sp_case_measure_overlap(sp_case_overlap *out, const sp_structure *a, c
 	sp_status st;
 
 	*out = (sp_case_overlap){0.0, 0.0, 0.0, 0.0};
-	if ((st = sp_structure_volume_cc(&out->a_cc, a, ct, err)) != SP_OK ||
-	    (st = sp_structure_volume_cc(&out->b_cc, b, ct, err)) != SP_OK)
+	if ((st = sp_structure_volume_cc(&out->a_cc, a, ct, err)) != SP_OK)
 		return st;
-	if (sp_structure_is_empty(a) || sp_structure_is_empty(b))
-		return SP_OK;
+	/* nobody asks for the body's, and it takes longest */
+	if (b->role != SP_ROLE_EXTERNAL && (st = sp_structure_volume_cc(&out->b_cc, b, ct, err)) != SP_OK)
+		return st;
 	if (!sp_structure_bounds(low, high, a, ct) || !sp_structure_bounds(low_b, high_b, b, ct))
 		return sp_fail(err, SP_NO_MEMORY, "out of memory comparing %s and %s", a->name, b->name);
 	for (int i = 0; i < 3; i++) {

@@ -97,9 +97,9 @@ static void look_at_pair(list *l, const sp_case *c, const sp_structure *a, const
 	double share;
 
 	if (l->st != SP_OK || !sp_case_pair_matters(a, b) ||
-	    (l->st = sp_case_measure_overlap(&o, a, b, &c->ct, l->err)) != SP_OK || o.a_cc <= 0.0 || o.b_cc <= 0.0)
+	    (l->st = sp_case_measure_overlap(&o, a, b, &c->ct, l->err)) != SP_OK)
 		return;
-	share = o.most_cc / o.a_cc;
+	share = o.a_cc > 0.0 ? o.most_cc / o.a_cc : 1.0;
 	/* in case of doubt there is nothing to warn of; a hundredth is how well outlines are drawn */
 	if (b->role == SP_ROLE_EXTERNAL && share < 0.99)
 		warn(l, "/structures/%s (%s): %.1f %% of it lie outside the body /structures/%s", a->name,

@@ -51,7 +51,7 @@ static int compare_doubles(const void *a, const void *b)
 /* Adds sign times the area to the right of a line that crosses a band of the given height from x0 to x1. */
 static void add_right_of(scan *s, double x0, double x1, double height, double sign)
 {
-	double left = fmin(x0, x1), right = fmax(x0, x1), most = (double)s->columns;
+	double left = x0 < x1 ? x0 : x1, right = x0 < x1 ? x1 : x0, most = (double)s->columns;
 
 	if (left >= most)
 		return;
@@ -70,7 +70,8 @@ static void add_right_of(scan *s, double x0, double x1, double height, double si
 		return;
 	}
 	for (size_t i = (size_t)left; i < s->columns && (double)i < right; i++) {
-		double from = fmax(left, (double)i), to = fmin(right, (double)i + 1.0);
+		double begin = (double)i, end = begin + 1.0;
+		double from = left > begin ? left : begin, to = right < end ? right : end;
 		double part = height * (to - from) / (right - left);
 
 		s->cell[i] += sign * part * ((double)i + 1.0 - 0.5 * (from + to));
@@ -119,7 +120,8 @@ static void add_band(scan *s, double low, double high, int halvings)
 		add_right_of(s, s->crossings[i].x_low, s->crossings[i].x_high, high - low, i % 2 ? -1.0 : 1.0);
 }
 
-static void add_row(scan *s, size_t row)
+/* False where no edge comes by. */
+static bool add_row(scan *s, size_t row)
 {
 	double low = (double)row, high = low + 1.0;
 	size_t n = 0, kept = 0;
@@ -131,7 +133,7 @@ static void add_row(scan *s, size_t row)
 			s->active[kept++] = s->active[a];
 	s->n_active = kept;
 	if (kept == 0)
-		return;
+		return false;
 	s->heights[n++] = low;
 	s->heights[n++] = high;
 	for (size_t a = 0; a < s->n_active && n + 2 < MAX_BANDS; a++) {
@@ -150,6 +152,7 @@ static void add_row(scan *s, size_t row)
 	for (size_t i = 1; i < n; i++)
 		if (s->heights[i] > s->heights[i - 1])
 			add_band(s, s->heights[i - 1], s->heights[i], 0);
+	return true;
 }
 
 static size_t add_edges(edge *out, const sp_plane *plane, const sp_polygon *p)
@@ -163,7 +166,7 @@ static size_t add_edges(edge *out, const sp_plane *plane, const sp_polygon *p)
 		double xb = (b[0] - plane->low_mm[0]) / plane->step_mm[0];
 		double yb = (b[1] - plane->low_mm[1]) / plane->step_mm[1];
 
-		if (ya == yb || fmax(ya, yb) <= 0.0 || fmin(ya, yb) >= (double)plane->n[1])
+		if (ya == yb || (ya <= 0.0 && yb <= 0.0) || (ya >= (double)plane->n[1] && yb >= (double)plane->n[1]))
 			continue;
 		out[n].slope = (xb - xa) / (yb - ya);
 		if (!isfinite(out[n].slope))
@@ -204,10 +207,14 @@ sp_status sp_polygon_area(float *area_out, const sp_plane *plane, const sp_polyg
 
 		memset(s.cell, 0, (s.columns + 1) * sizeof *s.cell);
 		memset(s.step, 0, (s.columns + 1) * sizeof *s.step);
-		add_row(&s, j);
+		if (!add_row(&s, j)) {
+			memset(row, 0, s.columns * sizeof *row);
+			continue;
+		}
 		for (size_t i = 0; i < s.columns; i++) {
-			sum += s.step[i];
-			row[i] = (float)fmin(1.0, fmax(0.0, sum + s.cell[i]));
+			double area = (sum += s.step[i]) + s.cell[i];
+
+			row[i] = area <= 0.0 ? 0.0f : area >= 1.0 ? 1.0f : (float)area; /* rounding only */
 		}
 	}
 cleanup:
