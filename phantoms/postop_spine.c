@@ -3,6 +3,8 @@
  * side, and a cage between the end plates of T7 and T9. */
 #include "spine_case.h"
 
+#include <stdio.h>
+
 #include "alloc.h"
 #include "outline.h"
 #include "tumour.h"
@@ -64,10 +66,10 @@ static double rod_right(const double p[3], const void *data)
 	return rod(p, -1.0);
 }
 
-/* Screws without the rods that run through their heads, so that each place is of one material. */
-static double screws_alone(const double p[3], const void *data)
+/* Screws of a level without the rods that run through their heads, so that each place is of one material. */
+static double screws_alone(const double p[3], const void *level)
 {
-	return fmax(screws(p, data), -fmin(rod(p, 1.0), rod(p, -1.0)));
+	return fmax(screw_pair(p, level), -fmin(rod(p, 1.0), rod(p, -1.0)));
 }
 
 static double cage_outside(const double p[3], const void *data)
@@ -142,7 +144,7 @@ static sp_status add_hardware(sp_case *c, const char *name, const sp_shape *shap
 static sp_status add_all_hardware(sp_case *c, const sp_spine *spine, sp_error *err)
 {
 	const sp_shape left = {rod_left, NULL, METAL_LOW, METAL_HIGH}, right = {rod_right, NULL, METAL_LOW, METAL_HIGH};
-	const sp_shape shafts = {screws_alone, NULL, METAL_LOW, METAL_HIGH};
+	sp_shape pair = {screws_alone, NULL, METAL_LOW, METAL_HIGH};
 	const sp_shape cage = {cage_wall, spine, CAGE_LOW, CAGE_HIGH};
 	/* rods of cobalt-chrome go with titanium screws; densities: engine/matter/data/materials.csv */
 	bool cocr = spine->metal == SP_METAL_COBALT_CHROME, peek = spine->cage == SP_CAGE_PEEK;
@@ -151,9 +153,17 @@ static sp_status add_all_hardware(sp_case *c, const sp_spine *spine, sp_error *e
 	sp_status st;
 
 	if ((st = add_hardware(c, "Rod_L", &left, rods, rods_density, err)) != SP_OK ||
-	    (st = add_hardware(c, "Rod_R", &right, rods, rods_density, err)) != SP_OK ||
-	    (st = add_hardware(c, "Screws", &shafts, TITANIUM, 4.43, err)) != SP_OK)
+	    (st = add_hardware(c, "Rod_R", &right, rods, rods_density, err)) != SP_OK)
 		return st;
+	/* a structure for each level: contours of one are taken to go on between its slices */
+	for (size_t i = 0; i < sizeof screwed / sizeof *screwed; i++) {
+		char name[32];
+
+		pair.data = &sp_levels[screwed[i]];
+		snprintf(name, sizeof name, "Screws_%s", sp_levels[screwed[i]].name);
+		if ((st = add_hardware(c, name, &pair, TITANIUM, 4.43, err)) != SP_OK)
+			return st;
+	}
 	if (spine->cage == SP_CAGE_NONE)
 		return SP_OK;
 	return add_hardware(c, "Cage", &cage, peek ? "peek" : TITANIUM, peek ? 1.30 : 4.43, err);

@@ -114,7 +114,7 @@ static sp_status add_organs(sp_case *c, sp_error *err)
 	return add_outlined(c, list, sizeof list / sizeof *list, err);
 }
 
-static sp_status add_vertebrae(sp_case *c, sp_error *err)
+static sp_status add_vertebrae(sp_case *c, const sp_spine *spine, sp_error *err)
 {
 	sp_status st = SP_OK;
 
@@ -125,6 +125,8 @@ static sp_status add_vertebrae(sp_case *c, sp_error *err)
 
 		snprintf(name, sizeof name, "Vertebra_%s", sp_levels[i].name);
 		sp_vertebra_bounds(one.shape.low_mm, one.shape.high_mm, &sp_levels[i]);
+		if (i == SP_LEVEL_T8)
+			one.shape = sp_shape_with(sp_tumour_bone_left, spine);
 		st = add_outlined(c, &one, 1, err);
 	}
 	return st;
@@ -138,7 +140,7 @@ static sp_status add_structures(sp_case *c, const sp_spine *spine, sp_error *err
 
 	if ((st = make_margins(&m, spine, err)) == SP_OK && (st = add_outlined(c, &external, 1, err)) == SP_OK &&
 	    (st = add_targets(c, spine, &m, err)) == SP_OK && (st = add_organs(c, err)) == SP_OK)
-		st = add_vertebrae(c, err);
+		st = add_vertebrae(c, spine, err);
 	sp_distance_field_finish(&m.ctv);
 	sp_distance_field_finish(&m.cord);
 	return st;

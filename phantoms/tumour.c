@@ -55,6 +55,11 @@ static double target(const double p[3], const void *data)
 	return fmax(ctv, -sp_spine_sac.distance(p, data));
 }
 
+static double bone_left(const double p[3], const void *data)
+{
+	return fmax(sp_vertebra_bone(p, &sp_levels[SP_LEVEL_T8]), -resected(p, data));
+}
+
 #define ROUND_T8                 \
 	{-24.0, -20.0, -26.0},   \
 	{                        \
@@ -63,3 +68,4 @@ static double target(const double p[3], const void *data)
 
 const sp_shape sp_tumour_found = {found, NULL, ROUND_T8}, sp_tumour_left = {left, NULL, ROUND_T8};
 const sp_shape sp_tumour_ctv = {target, NULL, ROUND_T8}, sp_tumour_resected = {resected, NULL, ROUND_T8};
+const sp_shape sp_tumour_bone_left = {bone_left, NULL, {-40.0, -24.0, -50.0}, {40.0, 72.0, 28.0}};

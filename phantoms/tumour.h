@@ -21,4 +21,7 @@ extern const sp_shape sp_tumour_ctv;
  * the bed of the cage. */
 extern const sp_shape sp_tumour_resected;
 
+/* T8 with the tumour in it, as far as it was left. */
+extern const sp_shape sp_tumour_bone_left;
+
 #endif
