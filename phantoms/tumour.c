@@ -23,14 +23,18 @@ static double found(const double p[3], const void *data)
 static double resected(const double p[3], const void *data)
 {
 	const sp_spine *spine = data;
+	static const double spinous[2][3] = {{0.0, 36.0, -7.0}, {0.0, 57.0, -28.0}};
 	double q[3], arch, pedicle, separation;
 
 	if (!spine->operated)
 		return 1e3;
 	sp_level_coordinates(q, p, &sp_levels[SP_LEVEL_T8]);
 	arch = sp_smooth_max(sp_smooth_max(24.0 - q[1], fabs(q[0]) - 17.0, 6.0),
-	                     sp_smooth_max(fabs(q[2] + 3.0) - 16.0, q[1] - 52.0, 6.0), 6.0);
-	pedicle = fmax(fmax(12.0 - q[1], 5.0 - q[0]), sp_smooth_max(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0, 5.0));
+	                     sp_smooth_max(fabs(q[2] + 3.0) - 16.0, q[1] - 62.0, 6.0), 6.0);
+	/* the spinous process to its tip, clear of the arch of T9 */
+	arch = fmin(arch, sp_cone_line(q, spinous[0], spinous[1], 6.0, 6.0));
+	pedicle = fmax(fmax(fmax(12.0 - q[1], q[1] - 40.0), 5.0 - q[0]),
+	               sp_smooth_max(q[0] - 18.0, fabs(q[2] - 2.0) - 9.0, 5.0));
 	/* the sac itself is no part of it */
 	separation = fmax(sp_spine_sac.distance(p, spine) - 2.5, fabs(q[2]) - 14.0);
 	if (spine->cage != SP_CAGE_NONE) {
@@ -61,9 +65,9 @@ static double bone_left(const double p[3], const void *data)
 }
 
 #define ROUND_T8                 \
-	{-24.0, -20.0, -26.0},   \
+	{-24.0, -20.0, -37.0},   \
 	{                        \
-		36.0, 60.0, 22.0 \
+		36.0, 66.0, 22.0 \
 	}
 
 const sp_shape sp_tumour_found = {found, NULL, ROUND_T8}, sp_tumour_left = {left, NULL, ROUND_T8};
