@@ -17,7 +17,7 @@ static uint mean_density(__global const uint2 *ray, uint sheet, uint *tail, floa
 		--*tail;
 	float way = length - as_float(ray[*tail].y);
 	float density = way > 1e-3f ? (depth - as_float(ray[*tail].x)) / way : 1.0f;
-	return convert_uint_rte(clamp(density, 0.0f, 7.99f) * SP_FAN_DENSITY_UNIT);
+	return (uint)(int)(clamp(density, 0.0f, 7.99f) * SP_FAN_DENSITY_UNIT + 0.5f);
 }
 
 __kernel void fan_trace(__constant const sp_pencil_grid *ct, __global const float *density,
@@ -31,7 +31,7 @@ __kernel void fan_trace(__constant const sp_pencil_grid *ct, __global const floa
 	const float y = beam->fan_y_mm + beam->fan_step_mm * (float)(id / beam->fan_n[0]);
 	const uint sheets = beam->sheets;
 	__global uint2 *ray = fan + (size_t)id * sheets;
-	float start[3], step[3], enter = 0.0f, leave = 1e30f;
+	float start[3], step[3], t_per_cell[3], enter = 0.0f, leave = 1e30f;
 
 	/* In voxels, the grid's low edge at 0; the ray is start + t * step, t = axial distance / sad. */
 	for (int a = 0; a < 3; a++) {
@@ -41,12 +41,13 @@ __kernel void fan_trace(__constant const sp_pencil_grid *ct, __global const floa
 		start[a] = (beam->source_mm[a] - low) / ct->spacing_mm[a];
 		step[a] = way / ct->spacing_mm[a];
 		if (fabs(step[a]) < 1e-6f) {
-			step[a] = 0.0f;
+			step[a] = t_per_cell[a] = 0.0f;
 			if (start[a] < 0.0f || start[a] >= (float)ct->n[a])
 				leave = -1.0f;
 			continue;
 		}
-		float t0 = -start[a] / step[a], t1 = ((float)ct->n[a] - start[a]) / step[a];
+		t_per_cell[a] = 1.0f / step[a];
+		float t0 = -start[a] * t_per_cell[a], t1 = ((float)ct->n[a] - start[a]) * t_per_cell[a];
 		enter = fmax(enter, fmin(t0, t1));
 		leave = fmin(leave, fmax(t0, t1));
 	}
@@ -61,7 +62,7 @@ __kernel void fan_trace(__constant const sp_pencil_grid *ct, __global const floa
 
 	for (int a = 0; a < 3; a++) {
 		cell[a] = clamp((int)floor(start[a] + t * step[a]), 0, (int)ct->n[a] - 1);
-		plane[a] = step[a] == 0.0f ? 1e30f : ((float)(cell[a] + (step[a] > 0.0f)) - start[a]) / step[a];
+		plane[a] = step[a] == 0.0f ? 1e30f : ((float)(cell[a] + (step[a] > 0.0f)) - start[a]) * t_per_cell[a];
 	}
 	for (; inside && sheet < sheets && first_t + sheet_t * (float)sheet <= t; sheet++)
 		ray[sheet] = (uint2)(0, 0);
@@ -83,7 +84,7 @@ __kernel void fan_trace(__constant const sp_pencil_grid *ct, __global const floa
 		t = end;
 		cell[axis] += step[axis] > 0.0f ? 1 : -1;
 		inside = cell[axis] >= 0 && cell[axis] < (int)ct->n[axis];
-		plane[axis] = ((float)(cell[axis] + (step[axis] > 0.0f)) - start[axis]) / step[axis];
+		plane[axis] = ((float)(cell[axis] + (step[axis] > 0.0f)) - start[axis]) * t_per_cell[axis];
 	}
 	for (; sheet < sheets; sheet++)
 		ray[sheet] = (uint2)(as_uint(depth), as_uint(length));

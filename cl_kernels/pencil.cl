@@ -49,7 +49,8 @@ static float3 voxel_centre(__constant const sp_pencil_grid *grid, uint voxel)
 	                grid->origin_mm[2] + grid->spacing_mm[2] * (float)k);
 }
 
-/* Depth (mm of water), near and far density at a place of the fan, interpolated between four rays and two sheets. */
+/* Depth (mm of water), near and far density at a place of the fan, interpolated between four rays and two sheets (a
+ * fan has at least two of each). */
 static float3 look_up_fan(__global const sp_pencil_beam *beam, __global const uint2 *fan, float3 at)
 {
 	const float3 last = (float3)(beam->fan_n[0] - 1, beam->fan_n[1] - 1, beam->sheets - 1);
@@ -57,21 +58,26 @@ static float3 look_up_fan(__global const sp_pencil_beam *beam, __global const ui
 	        clamp((float3)((at.x - beam->fan_x_mm) / beam->fan_step_mm, (at.y - beam->fan_y_mm) / beam->fan_step_mm,
 	                       (at.z - beam->fan_axial_mm) / beam->sheet_step_mm),
 	              (float3)(0.0f), last);
-	const float3 low = min(floor(place), max(last - 1.0f, 0.0f)), part = place - low;
-	const uint i = (uint)low.x, j = (uint)low.y, s = (uint)low.z;
-	float3 sum = (float3)(0.0f);
+	const float3 low = min(floor(place), last - 1.0f), part = place - low;
+	const size_t sheets = beam->sheets, row = beam->fan_n[0] * sheets;
+	__global const uint *ray =
+	        (__global const uint *)(fan + (uint)low.y * row + (uint)low.x * sheets + (uint)low.z);
+	/* depth, densities at the sheet before and at the sheet behind, for each of four rays */
+	const uint4 a = vload4(0, ray), b = vload4(0, ray + 2 * sheets), c = vload4(0, ray + 2 * row),
+	            d = vload4(0, ray + 2 * (row + sheets));
+	const float4 share = (float4)((1.0f - part.x) * (1.0f - part.y), part.x * (1.0f - part.y),
+	                              (1.0f - part.x) * part.y, part.x * part.y);
+	const float before = 1.0f - part.z, behind = part.z;
+	const float4 depth = before * (float4)(as_float(a.x), as_float(b.x), as_float(c.x), as_float(d.x)) +
+	                     behind * (float4)(as_float(a.z), as_float(b.z), as_float(c.z), as_float(d.z));
+	const uint4 first = (uint4)(a.y, b.y, c.y, d.y), second = (uint4)(a.w, b.w, c.w, d.w);
+	const float4 near = before * convert_float4(convert_int4(first >> 16)) +
+	                    behind * convert_float4(convert_int4(second >> 16));
+	const float4 far = before * convert_float4(convert_int4(first & 0xffff)) +
+	                   behind * convert_float4(convert_int4(second & 0xffff));
 
-	for (uint c = 0; c < 8; c++) {
-		const uint di = c & 1, dj = c >> 1 & 1, ds = c >> 2;
-		const float weight =
-		        (di ? part.x : 1.0f - part.x) * (dj ? part.y : 1.0f - part.y) * (ds ? part.z : 1.0f - part.z);
-		const size_t ray =
-		        (size_t)min(j + dj, beam->fan_n[1] - 1) * beam->fan_n[0] + min(i + di, beam->fan_n[0] - 1);
-		const uint2 cell = fan[ray * beam->sheets + min(s + ds, beam->sheets - 1)];
-
-		sum += weight * (float3)(as_float(cell.x), (float)(cell.y >> 16), (float)(cell.y & 0xffff));
-	}
-	return sum * (float3)(1.0f, 1.0f / SP_FAN_DENSITY_UNIT, 1.0f / SP_FAN_DENSITY_UNIT);
+	return (float3)(dot(share, depth), dot(share, near) / SP_FAN_DENSITY_UNIT,
+	                dot(share, far) / SP_FAN_DENSITY_UNIT);
 }
 
 /* Position in 1/SP_LATTICE_UNITS bixel from the centre of the lattice's first place, or NOWHERE beyond 16 bits. */
@@ -132,8 +138,8 @@ __kernel void pencil_locate(uint n_rows, __constant const sp_pencil_grid *grid, 
 		return;
 	}
 	const float3 found = look_up_fan(beam, fan, seen);
-	const uint near = convert_uint_rte(found.y * SP_FAN_DENSITY_UNIT);
-	const uint far = convert_uint_rte(found.z * SP_FAN_DENSITY_UNIT);
+	const uint near = (uint)(int)(found.y * SP_FAN_DENSITY_UNIT + 0.5f);
+	const uint far = (uint)(int)(found.z * SP_FAN_DENSITY_UNIT + 0.5f);
 	place[at] = (short2)(x, y);
 	depth_density[at] = (float2)(found.x, as_float(near << 16 | far));
 }
@@ -313,14 +319,14 @@ __kernel void pencil_fill(uint first_row, uint n, uint part_first, uint block_ro
 		value[value_begin + e] = (ushort)(int)fma(entries[e], to_value, 0.5f);
 }
 
-/* Lattice places that a Gaussian of width sigma around `at` can reach, in whole eights: first, and how many. */
+/* Lattice places that a Gaussian of width sigma around `at` can reach: first, and how many. */
 static int2 places_of_gaussian(float at, float sigma, float first_edge, float bixel, uint n)
 {
 	const float reach = 5.6f * sigma; /* 3.9 sqrt 2, where erf8 ends, and a little more */
 	const int low = max((int)floor(clamp((at - reach - first_edge) / bixel, -1.0f, (float)n)), 0);
 	const int high = min((int)floor(clamp((at + reach - first_edge) / bixel, -1.0f, (float)n)), (int)n - 1);
 
-	return (int2)(low, high < low ? 0 : (high - low + 8) / 8 * 8);
+	return (int2)(low, max(high - low + 1, 0));
 }
 
 /* weight [rows][stride]: of every lattice place, 0 where there is no bixel; stride is columns rounded up to eights and
@@ -348,19 +354,24 @@ __kernel void pencil_dose(uint first, uint n, __global const uint *voxels, __con
 		const int2 along = places_of_gaussian(seen.y, width.y, bottom, bixel, beam->rows);
 		float8 sum = (float8)(0.0f);
 
-		for (int j = 0; j < across.y; j += PLACES) {
-			const int n = min(across.y - j, PLACES), column = across.x + j;
+		/* One place less than whole eights: their upper edges still fit, and the last lane's share is 0. Other
+		 * lanes beyond n see places out of reach, or zeros. */
+		for (int j = 0; j < across.y; j += PLACES - 1) {
+			const int n = min(across.y - j, PLACES - 1), column = across.x + j;
 			gaussian_shares(share_x, n, left + (float)column * bixel - seen.x, bixel, width.x, 1.0f);
-			for (int k = 0; k < along.y; k += PLACES) {
-				const int m = min(along.y - k, PLACES), row = along.x + k;
+			for (int k = 0; k < along.y; k += PLACES - 1) {
+				const int m = min(along.y - k, PLACES - 1), row = along.x + k;
 				__global const float *block = weight + (size_t)row * stride + column;
 				gaussian_shares(share_y, m, bottom + (float)row * bixel - seen.y, bixel, width.y, 1.0f);
 				for (int c = 0; c < n; c += 8) {
-					float8 column_sum = (float8)(0.0f);
-					for (int r = 0; r < m; r++)
-						column_sum = fma((float8)(share_y[r]),
-						                 vload8(0, block + (size_t)r * stride + c), column_sum);
-					sum = fma(column_sum, vload8(0, share_x + c), sum);
+					/* two sums hide the latency of one */
+					float8 even = (float8)(0.0f), odd = (float8)(0.0f);
+					__global const float *w = block + c;
+					for (int r = 0; r < m; r += 2, w += 2 * stride) {
+						even = fma((float8)(share_y[r]), vload8(0, w), even);
+						odd = fma((float8)(share_y[r + 1]), vload8(0, w + stride), odd);
+					}
+					sum = fma(even + odd, vload8(0, share_x + c), sum);
 				}
 			}
 		}
