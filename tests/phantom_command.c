@@ -11,7 +11,7 @@
 
 #include "case.h"
 
-static const char *program;
+static char *program;
 static char folder[] = "/tmp/phantom_command_XXXXXX";
 static char output[1 << 16];
 
@@ -142,6 +142,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	program = argv[1];
+	/* the command runs in a folder of its own */
+	if (!(program = realpath(argv[1], NULL)))
+		return 2;
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

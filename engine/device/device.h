@@ -44,7 +44,8 @@ void sp_device_unreserve(sp_device *d, size_t bytes);
  * are cached in memory and on disk. The caller releases it with clReleaseKernel. A failed build gives SP_DEVICE with
  * the log. Every build also gets -cl-std=CL1.2 and -DSP_DEVICE_IS_CPU=0 or 1.
  * While developing, SPINEPLAN_KERNEL_DIR names a folder to read kernel files from instead of the embedded ones, and
- * SPINEPLAN_PROGRAM_CACHE=off leaves the disk cache ($XDG_CACHE_HOME/spineplan or ~/.cache/spineplan) alone. */
+ * SPINEPLAN_PROGRAM_CACHE=off leaves the disk cache ($XDG_CACHE_HOME/spineplan or ~/.cache/spineplan) alone; on PoCL,
+ * which has a cache of its own, it is used only with SPINEPLAN_PROGRAM_CACHE=on. */
 sp_status sp_device_kernel(cl_kernel *out, sp_device *d, const char *file, const char *kernel, const char *options,
                            sp_error *err);
 

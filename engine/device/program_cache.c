@@ -18,15 +18,22 @@
 #define HEADER_BYTES 128                /* magic, binary's size and SHA-256 as text, zeros after it */
 #define LARGEST_BYTES ((size_t)1 << 28) /* no kernel binary comes near it */
 
-/* The folder, made where missing; NULL when there is none to be had. */
-static char *cache_folder(void)
+/* PoCL keeps what it has built by itself, each kernel for the work-group size that it is launched with. Asked for a
+ * whole program's binary it compiles every kernel for any size as well, which takes three seconds and is never used. */
+static bool keeps_its_own(const sp_device *d)
 {
-	const char *off = getenv("SPINEPLAN_PROGRAM_CACHE");
+	return strcmp(d->info.platform, "Portable Computing Language") == 0;
+}
+
+/* The folder, made where missing; NULL when there is none to be had, or wanted. */
+static char *cache_folder(const sp_device *d)
+{
+	const char *wish = getenv("SPINEPLAN_PROGRAM_CACHE");
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	size_t bytes;
 	char *path;
 
-	if (off && strcmp(off, "off") == 0)
+	if (wish ? strcmp(wish, "off") == 0 : keeps_its_own(d))
 		return NULL;
 	/* a relative XDG_CACHE_HOME is invalid by the XDG specification */
 	if (!base || base[0] != '/')
@@ -45,7 +52,7 @@ static char *cache_folder(void)
 
 char *sp_program_cache_path(const sp_device *d, const char *source, size_t source_bytes, const char *options)
 {
-	char *folder = cache_folder(), *text = NULL, *path = NULL, hex[65];
+	char *folder = cache_folder(d), *text = NULL, *path = NULL, hex[65];
 	size_t bytes;
 	int head;
 
