@@ -21,6 +21,7 @@
 #define PENALTY_GROWTH 2.0
 #define PENALTY_MOST 1e6 /* times the first one */
 #define HISTORY 10
+#define MOST_ROUNDS 500
 #define CONFLICT_ROUNDS 12 /* rounds without progress on the limits that show a conflict */
 
 typedef enum { ROUND_LONG_ENOUGH, ROUND_CONVERGED, ROUND_STOPPED } round_end;
@@ -32,7 +33,7 @@ typedef struct {
 	gsl_multimin_fdfminimizer *minimiser;
 	gsl_multimin_function_fdf cost;
 	gsl_vector *x;
-	double started_s, tolerance, limit_tolerance_gy, penalty_start, gradient_at_zero;
+	double started_s, tolerance, limit_tolerance_gy, penalty_start, gradient_at_zero, least_change;
 	double objective, miss_gy; /* at the last look at all rows */
 	double *best;
 	double best_objective, best_miss_gy, least_miss_gy;
@@ -164,14 +165,14 @@ static sp_status begin_search(search *s)
 
 	if ((st = choose_start(s)) != SP_OK)
 		return st;
-	for (size_t k = 0; st == SP_OK && k < p->n_terms; k++)
-		st = sp_term_choose_free(&p->terms[k], p->dose_gy, p->err);
-	if (st != SP_OK || (st = sp_fluence_choose_rows(p, ROW_MARGIN_FIRST)) != SP_OK)
+	/* DVH limits free no voxel in the first round: its strains show which are the hardest to hold */
+	if ((st = sp_fluence_choose_rows(p, ROW_MARGIN_FIRST)) != SP_OK)
 		return st;
-	/* the gradient at 0 is the yardstick for the residual at the end */
+	/* the gradient at 0 is the yardstick for the residual at the end, the value for what is as good as 0 */
 	gsl_vector_set_zero(s->minimiser->x);
 	if (p->line.value_and_gradient(p, s->minimiser->x, &value, s->minimiser->gradient) != GSL_SUCCESS)
 		return p->status;
+	s->least_change = 1e-9 * fabs(value);
 	for (size_t j = 0; j < p->n_columns; j++)
 		s->gradient_at_zero = fmax(s->gradient_at_zero, fabs(gsl_vector_get(s->minimiser->gradient, j)));
 	return set_minimiser(s);
@@ -224,7 +225,8 @@ static sp_status run_round(search *s, size_t most_iterations, round_end *end)
 			*end = ROUND_STOPPED;
 			return SP_OK;
 		}
-		if (i >= HISTORY && history[i % HISTORY] - s->minimiser->f <= tolerance * fabs(s->minimiser->f)) {
+		if (i >= HISTORY && history[i % HISTORY] - s->minimiser->f <=
+		                            fmax(tolerance * fabs(s->minimiser->f), s->least_change)) {
 			*end = ROUND_CONVERGED;
 			return SP_OK;
 		}
@@ -307,7 +309,9 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 		return r->converged;
 	}
 	if (s->miss_gy == 0.0) {
-		r->converged = rows_complete && s->best_objective > (1.0 - 5.0 * s->tolerance) * best_before;
+		double change = fmax(5.0 * s->tolerance * fabs(s->best_objective), s->least_change);
+
+		r->converged = rows_complete && best_before - s->best_objective <= change;
 		return r->converged;
 	}
 	s->rounds_since_progress = s->miss_gy < 0.9 * s->least_miss_gy ? 0 : s->rounds_since_progress + 1;
@@ -344,7 +348,7 @@ static sp_status ask_on_end(search *s, bool *go_on)
 
 static sp_status run_rounds(search *s)
 {
-	for (s->rounds = 0;; s->rounds++) {
+	for (s->rounds = 0; s->rounds < MOST_ROUNDS; s->rounds++) {
 		double best_before = s->has_best && s->best_miss_gy == 0.0 ? s->best_objective : HUGE_VAL;
 		size_t length = s->n_limits ? (s->rounds ? 20 : 30) : (s->rounds < 2 ? 12 : 40);
 		bool rows_complete;
@@ -371,6 +375,7 @@ static sp_status run_rounds(search *s)
 		if ((st = sp_fluence_update_costs(s->problem)) != SP_OK || (st = set_minimiser(s)) != SP_OK)
 			return st;
 	}
+	return SP_OK;
 }
 
 /* ---- the end ---- */
