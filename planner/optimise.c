@@ -15,9 +15,9 @@
 
 #define SLOPE_SHARE 0.1 /* of its first slope that the chosen step of a line may keep */
 #define ROW_MARGIN_FIRST \
-	0.6                /* rows above this share of their threshold are worked on: the start is a rough guess ... */
-#define ROW_MARGIN 0.85    /* ... later doses move less between two looks at all rows */
-#define PENALTY_START 10.0 /* penalty of a limit in units of the largest weight among the objectives */
+	0.6               /* rows above this share of their threshold are worked on: the start is a rough guess ... */
+#define ROW_MARGIN 0.85   /* ... later doses move less between two looks at all rows */
+#define PENALTY_START 1.0 /* penalty of a limit in units of the largest weight among the objectives */
 #define PENALTY_GROWTH 2.0
 #define PENALTY_MOST 1e6 /* times the first one */
 #define HISTORY 10

@@ -6,6 +6,10 @@
 
 #include "alloc.h"
 
+/* A single round's movement is a rough measure; it must neither hide the multipliers nor the doses. */
+#define LEAST_GIVE 0.05
+#define MOST_GIVE 20.0
+
 typedef struct {
 	double key;
 	size_t voxel;
@@ -91,8 +95,12 @@ sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_te
 		t->last_miss_gy = HUGE_VAL;
 		if (t->is_limit)
 			t->inset_gy = fmin(inset_gy, 0.002 * terms[k].dose_gy);
+		t->give = 1.0;
 		if ((t->is_limit && !t->is_sum && !(t->shift_gy = sp_alloc_array(terms[k].n, sizeof(double)))) ||
-		    (t->is_dvh && !(t->is_free = sp_alloc_array(terms[k].n, 1)))) {
+		    (t->is_dvh && !(t->is_free = sp_alloc_array(terms[k].n, 1))) ||
+		    (t->is_dvh && t->is_limit &&
+		     (!(t->freed_from_gy = sp_alloc_array(terms[k].n, sizeof(double))) ||
+		      !(t->freed_shift_gy = sp_alloc_array(terms[k].n, sizeof(double)))))) {
 			st = sp_fail(err, SP_NO_MEMORY, "out of memory for the %zu voxels of %s", terms[k].n,
 			             terms[k].name);
 			goto fail;
@@ -110,6 +118,8 @@ void sp_terms_destroy(sp_term_state *states, size_t n_terms)
 	for (size_t k = 0; states && k < n_terms; k++) {
 		free(states[k].shift_gy);
 		free(states[k].is_free);
+		free(states[k].freed_from_gy);
+		free(states[k].freed_shift_gy);
 	}
 	free(states);
 }
@@ -152,7 +162,7 @@ static sp_status sort_candidates(candidate **out, size_t *n_out, const sp_term_s
 	if (!list)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for the %zu voxels of %s", t->term->n, t->term->name);
 	for (size_t i = 0; i < t->term->n; i++) {
-		double key = excess(t, i, dose_gy) + (with_multipliers ? t->inset_gy + t->shift_gy[i] : 0.0);
+		double key = excess(t, i, dose_gy) + (with_multipliers ? t->inset_gy + t->give * t->shift_gy[i] : 0.0);
 
 		if (key > key_above && t->term->volumes[i] > 0.0f)
 			list[n++] = (candidate){key, i};
@@ -210,17 +220,51 @@ sp_status sp_term_measure(sp_term_state *t, const float *dose_gy, sp_error *err)
 	return excess_at_volume(&t->miss_gy, t, dose_gy, 0.0, err);
 }
 
+/* The voxels that went free last time have moved since: that tells how far a force moves a voxel. */
+static void learn_give(sp_term_state *t, const float *dose_gy)
+{
+	double moved = 0.0, shift = 0.0;
+
+	for (size_t i = 0; i < t->term->n; i++) {
+		if (t->freed_shift_gy[i] > 0.0) {
+			moved += excess(t, i, dose_gy) - t->freed_from_gy[i];
+			shift += t->freed_shift_gy[i];
+		}
+		t->freed_shift_gy[i] = 0.0;
+	}
+	if (shift > 0.0)
+		t->give = fmin(fmax(moved / shift, LEAST_GIVE), MOST_GIVE);
+}
+
+static void set_free(sp_term_state *t, size_t i, bool was_free, const float *dose_gy)
+{
+	t->is_free[i] = 1;
+	if (!t->is_limit)
+		return;
+	if (!was_free) {
+		t->freed_from_gy[i] = excess(t, i, dose_gy);
+		t->freed_shift_gy[i] = t->shift_gy[i];
+	}
+	t->shift_gy[i] = 0.0;
+}
+
 sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *err)
 {
 	double allowed = volume_allowed(t), freed = 0.0;
+	unsigned char *was_free;
 	candidate *list;
 	size_t n;
 	sp_status st;
 
 	if (!t->is_dvh)
 		return SP_OK;
+	if (!(was_free = sp_alloc_array(t->term->n, 1)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for the %zu voxels of %s", t->term->n, t->term->name);
+	memcpy(was_free, t->is_free, t->term->n);
+	if (t->is_limit)
+		learn_give(t, dose_gy);
 	if ((st = sort_candidates(&list, &n, t, dose_gy, t->is_limit, 0.0, err)) != SP_OK)
-		return st;
+		goto cleanup;
 	memset(t->is_free, 0, t->term->n);
 	for (size_t k = 0; k < n; k++) {
 		size_t i = list[k].voxel;
@@ -228,12 +272,12 @@ sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *
 		if (freed + t->term->volumes[i] > allowed)
 			continue; /* a smaller voxel may still fit */
 		freed += t->term->volumes[i];
-		t->is_free[i] = 1;
-		if (t->is_limit)
-			t->shift_gy[i] = 0.0;
+		set_free(t, i, was_free[i], dose_gy);
 	}
 	free(list);
-	return SP_OK;
+cleanup:
+	free(was_free);
+	return st;
 }
 
 sp_status sp_term_dose_gy(double *out, const sp_term_state *t, const float *dose_gy, sp_error *err)
@@ -266,6 +310,9 @@ void sp_term_scale_penalty(sp_term_state *t, double factor)
 	t->sum_shift_gy /= factor;
 	for (size_t i = 0; t->shift_gy && i < t->term->n; i++)
 		t->shift_gy[i] /= factor;
+	for (size_t i = 0; t->freed_shift_gy && i < t->term->n; i++)
+		t->freed_shift_gy[i] /= factor;
+	t->give *= factor; /* the force of a shift has grown */
 }
 
 double sp_term_inactive_below_gy(const sp_term_state *t)

@@ -15,8 +15,10 @@ typedef struct {
 	double *shift_gy;                        /* limits on voxels: multiplier over twice its penalty */
 	double sum_shift_gy;                     /* the same for SP_LIMIT_MEAN */
 	unsigned char *is_free;                  /* DVH terms: 1 where the condition lets the voxel go */
-	double inset_gy;                         /* limits: the cost holds the dose this much inside */
-	double miss_gy, last_miss_gy;            /* limits: how far the last dose misses it, 0 when held */
+	double *freed_from_gy, *freed_shift_gy; /* DVH limits: what a voxel's excess and shift were when it went free */
+	double give;                            /* DVH limits: how far a voxel goes when freed, per shift */
+	double inset_gy;                        /* limits: the cost holds the dose this much inside */
+	double miss_gy, last_miss_gy;           /* limits: how far the last dose misses it, 0 when held */
 } sp_term_state;
 
 /* Checks the terms against a matrix of n_rows and makes their states; free with sp_terms_destroy. Multipliers approach
@@ -30,7 +32,8 @@ void sp_terms_destroy(sp_term_state *states, size_t n_terms);
 sp_status sp_term_measure(sp_term_state *t, const float *dose_gy, sp_error *err);
 
 /* Chooses the voxels that a DVH term sets free: those in which it is hardest to hold, as far as the volume allows.
- * Objectives go by the dose alone, limits also by what the multiplier says that holding them costs. */
+ * Objectives go by the dose alone. Limits go by how far beyond the dose a voxel is or, as its multiplier and the voxels
+ * freed before it tell, would be if it were free. */
 sp_status sp_term_choose_free(sp_term_state *t, const float *dose_gy, sp_error *err);
 
 /* Moves a limit's multipliers by its present miss, voxel by voxel. */
