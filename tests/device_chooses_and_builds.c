@@ -213,6 +213,7 @@ static void failed_build_shows_file_line_options_and_log(void **state)
 	assert_non_null(strstr(r->err.text, "test.cl"));
 	assert_non_null(strstr(r->err.text, "-DANSWER=42"));
 	assert_non_null(strstr(r->err.text, "undeclared_thing"));
+	assert_non_null(strstr(r->err.text, "test.cl:3"));
 	assert_non_null(strstr(r->err.text, sp_device_describe(r->device)->name));
 }
 

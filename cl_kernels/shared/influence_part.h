@@ -2,7 +2,8 @@
  *
  * A run is a stretch of consecutive bixels (columns) that all reach a voxel. Entry e of a row has the dose
  * row_scale[row] * value[e] (Gy per unit weight), value being 16-bit unsigned: the row's largest entry is 65535, so
- * rounding costs at most 8e-6 of the row's largest entry, and an entry needs 2 bytes and no index of its own.
+ * rounding costs at most 8e-6 of the row's largest entry, and an entry needs 2 bytes and no index of its own. The
+ * runs of a row share no column.
  *
  *   row_run[n_rows + 1]      uint   first run of each row
  *   run_column[n_runs]       uint   first column of each run

@@ -27,7 +27,7 @@ typedef struct {
 static sp_status read_source(kernel_source *out, const char *folder, const char *file, sp_error *err)
 {
 	const sp_embedded *entry;
-	char *path = NULL;
+	char *path = NULL, *text = NULL;
 	sp_status st;
 	size_t bytes;
 
@@ -43,9 +43,19 @@ static sp_status read_source(kernel_source *out, const char *folder, const char 
 	if (!(path = malloc(bytes)))
 		return sp_fail(err, SP_NO_MEMORY, "out of memory reading %s", file);
 	snprintf(path, bytes, "%s/%s", folder, file);
-	st = sp_file_read_all(&out->owned, &out->bytes, path, (size_t)1 << 24, err);
+	if ((st = sp_file_read_all(&text, &out->bytes, path, (size_t)1 << 24, err)) != SP_OK)
+		goto cleanup;
+	/* like the embedded text, so that a build log names the file */
+	bytes = out->bytes + strlen(file) + 16;
+	if (!(out->owned = malloc(bytes))) {
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory reading %s", file);
+		goto cleanup;
+	}
+	out->bytes = (size_t)snprintf(out->owned, bytes, "#line 1 \"%s\"\n%s", file, text);
 	out->text = out->owned;
 	out->from_folder = true;
+cleanup:
+	free(text);
 	free(path);
 	return st;
 }
