@@ -157,7 +157,7 @@ static size_t read_curve(voxel *out, size_t most, const char *path, const char *
 }
 
 /* On the axis from 10 to 250 mm depth, and on a line across at 50 mm depth as far as electrons go (11 mm; beyond, their
- * phantom's sides matter). 2 %: their electrons stop at 189 keV (0.3 % of the voxel's dose at 2 MeV), both codes'
+ * phantom's sides matter). 2 %: their electrons stop at 189 keV (0.4 % of the voxel's dose at 2 MeV), both codes'
  * treatments of multiple scattering differ; then 5 sigma of both. The axis's mean is held to 1.5 % and 4 of its own
  * sigma, 0.45 % for these histories (measured over 14 seeds). */
 static void assert_agrees_with_egsnrc(const rig *r, double energy_mev, const char *path)

@@ -74,6 +74,21 @@ double sample_brems(const sp_reference_water *w, double t, sp_random *r)
 	}
 }
 
+/* dsigma/dx ~ 1/x (1 + 2 gamma/(gamma+1)2 - x - 1/((gamma+1)2 x)), the same for both photons' shares x and 1 - x
+ * (Heitler, The Quantum Theory of Radiation, sec. 27): 1/x by inversion, the bracket by rejection. */
+double sample_annihilation(double t, sp_random *r)
+{
+	double gamma = 1.0 + t / ELECTRON_MEV, g1 = gamma + 1.0, c = 1.0 + 2.0 * gamma / (g1 * g1);
+	double low = 0.5 * (1.0 - sqrt((gamma - 1.0) / g1)), most = c - 2.0 / g1; /* at x = 1 / (gamma + 1) */
+
+	for (;;) {
+		double x = low * pow((1.0 - low) / low, sp_random_next(r));
+
+		if (sp_random_next(r) * most <= c - x - 1.0 / (g1 * g1 * x))
+			return x;
+	}
+}
+
 double spin_factor(double mu, double beta2, double z)
 {
 	double root = sqrt(mu);

@@ -31,7 +31,8 @@ typedef struct {
 	double elastic[N_ELASTIC]; /* single scattering above mu_hard by H and O, majorant without spin factor, 1/cm */
 	double mu_hard;            /* mu = (1 - cos theta) / 2 from which scattering is single */
 	double screening[N_ELASTIC];
-	double g1, g2; /* 1 - <P1>, 1 - <P2> of all continuous scattering, 1/cm (first order in path length) */
+	double annihilation; /* of positrons in flight, 1/cm */
+	double g1, g2;       /* 1 - <P1>, 1 - <P2> of all continuous scattering, 1/cm (first order in path length) */
 } electron_row;
 
 struct sp_reference_water {
@@ -84,6 +85,9 @@ double sample_moller(double t, sp_random *r);
 
 /* Bremsstrahlung of an electron of kinetic energy t: energy of the photon, PHOTON_CUT..t. */
 double sample_brems(const sp_reference_water *w, double t, sp_random *r);
+
+/* Annihilation of a positron of kinetic energy t in flight: one photon's share (1/2..1 or the other's) of t + 2 mc2. */
+double sample_annihilation(double t, sp_random *r);
 
 /* mu of a single elastic scattering on element i, or -1 for none (the majorant was too large). */
 double sample_elastic(const electron_row *row, double t, int i, sp_random *r);

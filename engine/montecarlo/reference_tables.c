@@ -164,6 +164,15 @@ static void fill_elastic(electron_row *row, double t, const composition *c)
 	}
 }
 
+/* Annihilation in flight into two photons (Heitler, as in sample_annihilation), integrated over the photons' share. */
+static double annihilation(double t, const composition *c)
+{
+	double gamma = 1.0 + t / ELECTRON_MEV, p = sqrt(gamma * gamma - 1.0);
+
+	return c->electrons * PI * ELECTRON_RADIUS_CM * ELECTRON_RADIUS_CM / (gamma + 1.0) *
+	       ((gamma * gamma + 4.0 * gamma + 1.0) / (p * p) * log(gamma + p) - (gamma + 3.0) / p);
+}
+
 static sp_status fill_electrons(sp_reference_water *w, const sp_matter *m, int water, const double *energy,
                                 const composition *c, sp_error *err)
 {
@@ -196,6 +205,7 @@ static sp_status fill_electrons(sp_reference_water *w, const sp_matter *m, int w
 		row->brems = integrate_brems(shape, t, PHOTON_CUT, t, 0);
 		row->loss = stopping[i > first ? i : first] * c->density - loss +
 		            integrate_brems(shape, t, 0.0, fmin(PHOTON_CUT, t), 1);
+		row->annihilation = annihilation(t, c);
 		fill_elastic(row, t, c);
 	}
 cleanup:

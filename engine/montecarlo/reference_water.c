@@ -144,6 +144,17 @@ static void annihilate(shower *s, const particle *p)
 	push_photon(s, p, ELECTRON_MEV, -cos_theta, phi + PI);
 }
 
+/* Two photons that share energy and momentum of a positron in flight and an electron at rest. */
+static void annihilate_in_flight(shower *s, particle *p)
+{
+	double t = p->energy, all = t + 2.0 * ELECTRON_MEV, momentum = sqrt(t * all),
+	       phi = 2.0 * PI * sp_random_next(&s->random);
+	double k = all * sample_annihilation(t, &s->random), cos_theta = (all - all * ELECTRON_MEV / k) / momentum;
+
+	push_photon(s, p, k, cos_theta, phi);
+	push_photon(s, p, all - k, (momentum - k * cos_theta) / (all - k), phi + PI);
+}
+
 static void knock_on(shower *s, particle *p)
 {
 	double t = p->energy, w = sample_moller(t, &s->random), phi = 2.0 * PI * sp_random_next(&s->random);
@@ -164,13 +175,15 @@ static void radiate(shower *s, particle *p)
 	p->energy -= k;
 }
 
-static double discrete(const electron_row *row)
+static double discrete(const electron_row *row, int kind)
 {
-	return row->moller + row->brems + row->elastic[0] + row->elastic[1];
+	return row->moller + row->brems + row->elastic[0] + row->elastic[1] +
+	       (kind == POSITRON ? row->annihilation : 0.0);
 }
 
-/* The discrete interaction at the end of a step, if there is one; majorant: what the step was drawn with. */
-static void electron_event(shower *s, particle *p, double majorant)
+/* The discrete interaction at the end of a step, if there is one; majorant: what the step was drawn with. False when
+ * the particle is no more. */
+static bool electron_event(shower *s, particle *p, double majorant)
 {
 	electron_row row = electron_at(s->w, p->energy);
 	double u = sp_random_next(&s->random) * majorant, mu;
@@ -179,7 +192,7 @@ static void electron_event(shower *s, particle *p, double majorant)
 		if (u < row.elastic[i]) {
 			if ((mu = sample_elastic(&row, p->energy, i, &s->random)) >= 0.0)
 				turn(p->u, 1.0 - 2.0 * mu, 2.0 * PI * sp_random_next(&s->random));
-			return;
+			return true;
 		}
 		u -= row.elastic[i];
 	}
@@ -188,7 +201,11 @@ static void electron_event(shower *s, particle *p, double majorant)
 			knock_on(s, p);
 	} else if (u - row.moller < row.brems) {
 		radiate(s, p);
+	} else if (p->kind == POSITRON && u - row.moller - row.brems < row.annihilation) {
+		annihilate_in_flight(s, p);
+		return false;
 	}
+	return true;
 }
 
 /* Class II: steps to the next discrete interaction, or as far as MAX_LOSS lets it; continuous scattering happens all at
@@ -199,7 +216,7 @@ static void track_charged(shower *s, particle *p)
 		electron_row row = electron_at(s->w, p->energy),
 		             later = electron_at(s->w, p->energy * (1.0 - MAX_LOSS));
 		/* the rates change little and steadily over one step: the larger end, and 2 %, bound them */
-		double majorant = 1.02 * fmax(discrete(&row), discrete(&later));
+		double majorant = 1.02 * fmax(discrete(&row, p->kind), discrete(&later, p->kind));
 		double longest = MAX_LOSS * p->energy / later.loss, step = -log(sp_random_next(&s->random)) / majorant;
 		bool event = step < longest;
 		double loss, hinge, where;
@@ -222,8 +239,8 @@ static void track_charged(shower *s, particle *p)
 		deposit_energy(s, at.x, loss, at.top);
 		move(p, step - hinge);
 		p->energy -= loss;
-		if (event && p->energy > ELECTRON_CUT)
-			electron_event(s, p, majorant);
+		if (event && p->energy > ELECTRON_CUT && !electron_event(s, p, majorant))
+			return;
 	}
 	deposit_energy(s, p->x, p->energy, p->top);
 	if (p->kind == POSITRON)
@@ -390,7 +407,7 @@ sp_status sp_pencil_rings_create(sp_pencil_rings *out, const double *low, const 
 	size_t columns;
 
 	*out = (sp_pencil_rings){.n_depths = n};
-	for (double r = 0.0; r < 300.0; r = fmax(r + 0.25, 1.08 * r))
+	for (double r = 0.0; r < 300.0; r = fmax(r + 0.05, 1.08 * r))
 		out->n_radii++;
 	columns = out->n_radii + 1;
 	out->depth_low_mm = sp_alloc_array(n, sizeof(double));
@@ -405,7 +422,7 @@ sp_status sp_pencil_rings_create(sp_pencil_rings *out, const double *low, const 
 	memcpy(out->depth_low_mm, low, n * sizeof *low);
 	memcpy(out->depth_high_mm, high, n * sizeof *high);
 	for (size_t i = 1; i < columns; i++)
-		out->radius_mm[i] = fmin(300.0, fmax(out->radius_mm[i - 1] + 0.25, 1.08 * out->radius_mm[i - 1]));
+		out->radius_mm[i] = fmin(300.0, fmax(out->radius_mm[i - 1] + 0.05, 1.08 * out->radius_mm[i - 1]));
 	return SP_OK;
 }
 

@@ -27,7 +27,7 @@ typedef struct {
 	double emitted_mev, deposited_mev, escaped_mev; /* a photon; escaped: above the surface, or below 500 mm */
 } sp_pencil_rings;
 
-/* Slabs between consecutive low/high pairs; rings from 0.25 mm on, growing by 8 % up to 300 mm. */
+/* Slabs between consecutive low/high pairs; rings of 0.05 mm, from 0.6 mm on growing by 8 %, up to 300 mm. */
 sp_status sp_pencil_rings_create(sp_pencil_rings *out, const double *depth_low_mm, const double *depth_high_mm,
                                  size_t n_depths, sp_error *err);
 void sp_pencil_rings_finish(sp_pencil_rings *rings);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomic_file.h"
 #include "kernel_fit.h"
 
 static const char help[] =
@@ -107,10 +108,13 @@ static sp_status make_kernels(const options *o, sp_error *err)
 	sp_reference_water *water = NULL;
 	sp_pencil_rings rings = {0};
 	sp_progress progress;
+	char *temporary = NULL;
 	sp_status st;
 
 	sp_kernel_slabs(low, high);
-	if ((st = sp_spectrum_read(&spectrum, o->spectrum, err)) != SP_OK ||
+	/* minutes of work: find out first whether the place can be written */
+	if ((st = sp_atomic_begin(&temporary, o->output, err)) != SP_OK ||
+	    (st = sp_spectrum_read(&spectrum, o->spectrum, err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, err)) != SP_OK ||
 	    (st = sp_reference_water_create(&water, matter, err)) != SP_OK ||
 	    (st = sp_pencil_rings_create(&rings, low, high, SP_KERNEL_DEPTHS, err)) != SP_OK)
@@ -121,6 +125,8 @@ static sp_status make_kernels(const options *o, sp_error *err)
 	if (st == SP_OK)
 		st = write_table(o, &spectrum, &rings, err);
 cleanup:
+	sp_atomic_abandon(temporary);
+	free(temporary);
 	sp_spectrum_finish(&spectrum);
 	sp_matter_destroy(matter);
 	sp_reference_water_destroy(water);
