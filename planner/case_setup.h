@@ -15,8 +15,8 @@ typedef struct {
 	double sad_mm, bixel_mm, margin_mm; /* margin around the target's shadow */
 } sp_setup_beam_options;
 
-/* Beams over the case's target, which must exist; the isocentre is the target's centre of volume where the case does not
- * give one. grid: on which the target is taken. */
+/* Beams over the case's target, which must exist; the isocentre is the target's centre of volume where the case does
+ * not give one. grid: on which the target is taken. */
 sp_status sp_setup_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_setup_beam_options *o,
                          sp_error *err);
 
