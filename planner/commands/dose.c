@@ -28,7 +28,8 @@ static const char help[] =
         "uniform per solid angle inside sharp edges.\n\n"
         "  -o, --output DOSE    where to write it (HDF5: /dose/dose_gy or /dose/dose_gy_per_particle)\n"
         "  --engine pencil      finite-size pencil beam (default)\n"
-        "  --grid-mm X[xYxZ]    spacing of the dose grid (default: the plan's, or 2)\n"
+        "  --grid-mm X[xYxZ]    spacing of the dose grid (default: the plan's; 1.25x1.25x1 for an open field,\n"
+        "                       whose edges are sharp)\n"
         "  --machine NAME|FILE  default: the plan's, or generic-6mv\n"
         "  --source point       an open field instead of a plan\n"
         "  --ssd-mm S           source to surface\n"
@@ -178,13 +179,13 @@ static sp_status choose_beams(work *w, const options *o, const sp_machine *machi
 
 static sp_status choose_grid(work *w, const options *o, sp_error *err)
 {
-	const double two_mm[3] = {2.0, 2.0, 2.0};
+	const double fine_mm[3] = {1.25, 1.25, 1.0};
 
 	if (w->plan && !o->has_grid) {
 		w->grid = w->plan->dose_grid;
 		return SP_OK;
 	}
-	return sp_setup_dose_grid(&w->grid, w->c, o->has_grid ? o->grid_mm : two_mm, err);
+	return sp_setup_dose_grid(&w->grid, w->c, o->has_grid ? o->grid_mm : fine_mm, err);
 }
 
 static sp_status compute(work *w, const options *o, sp_error *err)
