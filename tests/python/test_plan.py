@@ -1,0 +1,109 @@
+"""The main job on phantoms and on real CTs: spineplan plan, as a user runs it. Coarse grids keep it quick."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+
+DATA = pathlib.Path(__file__).resolve().parents[1] / 'data'
+
+
+def run(spineplan, *arguments):
+    return subprocess.run([spineplan, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope='module')
+def spineplan():
+    return os.environ.get('SPINEPLAN', str(DATA.parents[1] / 'build' / 'spineplan'))
+
+
+@pytest.fixture(scope='module')
+def thoracic(spineplan, tmp_path_factory):
+    path = tmp_path_factory.mktemp('plan') / 'case.h5'
+    done = run(spineplan, 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_thoracic_plan_holds_the_cord_limits(spineplan, thoracic, tmp_path):
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 3, '--json', '--require-limits')
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['all_limits_met']
+    judged = {(limit['structure'], limit['metric']) for limit in evaluation['limits']}
+    assert ('SpinalCord_PRV02', 'D0.03cc') in judged
+    metrics = {s['name']: s['metrics'] for s in evaluation['structures']}
+    # the tumour itself lies away from the cord: nothing but a failed optimisation keeps it below the prescription
+    assert metrics['GTV']['D95_Gy'] > 22.8
+    again = run(spineplan, 'evaluate', tmp_path / 'plan.h5', '--json')
+    assert json.loads(again.stdout)['structures'] == evaluation['structures']
+
+
+def test_the_same_plan_comes_out_bit_by_bit(spineplan, thoracic, tmp_path):
+    doses = []
+    for name in ('a.h5', 'b.h5'):
+        done = run(spineplan, 'plan', thoracic, '-o', tmp_path / name, '--grid-mm', 5)
+        assert done.returncode == 0, done.stderr
+        with h5py.File(tmp_path / name) as f:
+            doses.append(f['dose/dose_gy'][...])
+    assert np.array_equal(doses[0], doses[1])
+
+
+@pytest.mark.parametrize('name', ['lumbar.h5', 'tg119.h5'])
+def test_real_cases_are_planned(spineplan, name, tmp_path):
+    done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--max-time', 15, '--json')
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['limits']
+    target = next(s for s in evaluation['structures'] if s['role'] == 'ptv')
+    with h5py.File(DATA / name) as f:
+        prescription = float(f['prescription'].attrs['dose_gy'])
+    # half a minute of optimisation on a coarse grid: a plan, not yet a good one
+    assert 0.9 * prescription < target['metrics']['D50_Gy'] < 1.3 * prescription
+
+
+def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path):
+    plan = tmp_path / 'plan.h5'
+    with subprocess.Popen([spineplan, 'plan', str(thoracic), '-o', str(plan), '--grid-mm', '3'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if 'iteration' in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        process.stdout.read()
+        assert process.wait(timeout=120) == 4, rest
+    assert 'interrupted' in rest
+    assert run(spineplan, 'evaluate', plan).returncode == 0
+
+
+@pytest.mark.parametrize('arguments, sentence', [
+    (['missing.h5', '-o', 'p.h5'], 'missing.h5'),
+    (['CASE'], 'where the plan goes'),
+    (['CASE', '-o', 'nowhere/p.h5'], 'folder does not exist'),
+    (['CASE', '-o', 'p.h5', '--protocol', 'nonsense'], 'nonsense'),
+    (['CASE', '-o', 'p.h5', '--machine', 'nonsense'], 'nonsense'),
+    (['CASE', '-o', 'p.h5', '--grid-mm', 'nan'], 'nan'),
+    (['CASE', '-o', 'p.h5', '--beams', '0,,40'], '0,,40'),
+    (['CASE', '-o', 'p.h5', '--technique', 'vmat'], 'vmat'),
+])
+def test_wrong_use_is_one_sentence_and_leaves_no_file(spineplan, thoracic, tmp_path, arguments, sentence):
+    words = [str(thoracic) if a == 'CASE' else a for a in arguments]
+    done = subprocess.run([spineplan, 'plan', *words], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr.splitlines()[-1]
+    assert done.stdout == ''
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_device_is_said_with_exit_status_3(spineplan, thoracic, tmp_path):
+    done = subprocess.run([spineplan, 'plan', str(thoracic), '-o', str(tmp_path / 'p.h5'), '--device', 'no such'],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert 'no such' in done.stderr
+    assert not list(tmp_path.iterdir())
