@@ -146,6 +146,10 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	st = sp_optimise(plan->weights, rows_dose, &plan->optimisation, matrix, s->problem->terms, s->problem->n_terms,
 	                 &options, s->err);
 	plan->optimise_seconds = sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
+	if (sp_interrupt_asked()) { /* the best weights so far still want their dose */
+		plan->interrupted = true;
+		sp_interrupt_acknowledge();
+	}
 	if (st == SP_OK)
 		st = whole_dose(s, plan->weights, rows_dose);
 	free(rows_dose);
@@ -210,7 +214,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	st = s.offset ? optimise(&s, matrix, o->max_seconds) : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
 	if (st != SP_OK)
 		goto cleanup;
-	if (sp_interrupt_asked())
+	if (plan->interrupted)
 		st = SP_INTERRUPTED;
 	*out = plan;
 	plan = NULL;

@@ -26,6 +26,7 @@ typedef struct {
 	sp_beam_set *beams;
 	double *weights; /* MU of each bixel over the course */
 	sp_optimise_result optimisation;
+	bool interrupted; /* by a signal: the weights are the best so far */
 	size_t n_rows;
 	uint64_t n_values;
 	double matrix_seconds, optimise_seconds, dose_seconds;

@@ -33,3 +33,8 @@ bool sp_interrupt_asked(void)
 {
 	return asked != 0;
 }
+
+void sp_interrupt_acknowledge(void)
+{
+	asked = 0;
+}

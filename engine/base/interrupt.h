@@ -10,4 +10,7 @@ void sp_interrupt_catch(void);
 /* True once a signal has come. */
 bool sp_interrupt_asked(void);
 
+/* Lowers the flag, for who has heeded it and has something to finish: a second signal ends the process at once. */
+void sp_interrupt_acknowledge(void);
+
 #endif
