@@ -20,7 +20,7 @@
 #define LEAST_FRACTION 1e-4f
 
 typedef struct {
-	double middle, half, volume;
+	double middle, low, high, volume;
 } spread;
 
 typedef struct {
@@ -38,9 +38,31 @@ static double difference(const float *a, size_t at, size_t i, size_t n, size_t s
 	return low == high ? 0.0 : ((double)a[high] - (double)a[low]) / (i > 0 && i + 1 < n ? 2.0 : 1.0);
 }
 
+/* Keeps a spread within the doses of the voxel and its six neighbours: a straight line through a peak would reach
+ * beyond it. Half a voxel of a linear dose always stays within. Where a neighbour is missing nothing is known, nothing
+ * cut. */
+static void keep_within_neighbours(spread *r, const field *f, const size_t ijk[3], size_t at)
+{
+	double least = f->dose[at], most = f->dose[at];
+
+	for (int axis = 0; axis < 3; axis++) {
+		if (ijk[axis] == 0 || ijk[axis] + 1 >= f->grid->n[axis])
+			return;
+		for (int side = 0; side < 2; side++) {
+			double d = f->dose[side ? at + f->stride[axis] : at - f->stride[axis]];
+
+			least = fmin(least, d);
+			most = fmax(most, d);
+		}
+	}
+	r->middle = fmin(fmax(r->middle, least), most);
+	r->low = fmax(r->low, least);
+	r->high = fmin(r->high, most);
+}
+
 static spread spread_of(const field *f, const size_t ijk[3], size_t at)
 {
-	double d[3], s[3], across = 0.0, steep = 0.0, norm = 0.0, inside = f->fraction[at];
+	double d[3], s[3], across = 0.0, steep = 0.0, norm = 0.0, half, inside = f->fraction[at];
 	spread r = {.middle = f->dose[at], .volume = inside * f->voxel_cc};
 
 	for (int axis = 0; axis < 3; axis++) {
@@ -60,7 +82,10 @@ static spread spread_of(const field *f, const size_t ijk[3], size_t at)
 			steep -= across * across * (1.0 - inside * inside);
 		}
 	}
-	r.half = sqrt(fmax(0.0, steep)) / 2.0;
+	half = sqrt(fmax(0.0, steep)) / 2.0;
+	r.low = r.middle - half;
+	r.high = r.middle + half;
+	keep_within_neighbours(&r, f, ijk, at);
 	return r;
 }
 
@@ -87,8 +112,8 @@ static void extend_range(void *context, const spread *s)
 {
 	sp_dvh *d = context;
 
-	d->min_gy = fmin(d->min_gy, fmax(0.0, s->middle - s->half));
-	d->max_gy = fmax(d->max_gy, fmax(0.0, s->middle + s->half));
+	d->min_gy = fmin(d->min_gy, fmax(0.0, s->low));
+	d->max_gy = fmax(d->max_gy, fmax(0.0, s->high));
 }
 
 typedef struct {
@@ -108,7 +133,7 @@ static double position(const filling *f, double dose)
 static void fill(void *context, const spread *s)
 {
 	filling *f = context;
-	double low = position(f, s->middle - s->half), high = position(f, s->middle + s->half);
+	double low = position(f, s->low), high = position(f, s->high);
 	size_t first = low < BINS ? (size_t)low : BINS - 1, last = high < BINS ? (size_t)high : BINS - 1;
 
 	f->dvh->volume_total_cc += s->volume;

@@ -1,4 +1,4 @@
-/* Rows and terms of the optimisation. The terms' meaning is in optimise.h, their reasons in docs/optimisation.md. */
+/* Rows and terms of the optimisation. The terms' meaning is in optimise.h, their reasons in docs/planning.md. */
 #include "plan_problem.h"
 
 #include <math.h>
@@ -39,6 +39,10 @@ static const shell shells[] = {
 #define ORGAN_DENSE_MM 20.0
 #define ORGAN_SPARSE_MM 60.0
 #define DENSE_VOXELS 10000 /* organs of fewer voxels are taken whole */
+
+/* A protocol's limit that is not hard comes after the target's coverage is won but before everything else: its penalty
+ * is several times the target's, and acts only where the limit is missed. */
+#define SOFT_LIMIT_WEIGHT 8.0
 
 /* Share of a voxel that makes it the target's or an organ's. A sliver at an organ's edge would hold the optimiser to
  * the dose at its centre, outside the organ. */
@@ -264,7 +268,7 @@ static sp_status add_limit(builder *b, const sp_limit *l, const sp_metric *metri
 	if (st != SP_OK || b->sets[set].n == 0)
 		return st;
 	volume_cc = set_volume(&b->sets[set]) * sp_grid_voxel_volume_cc(b->grid);
-	if (!term_of_limit(&term, l, metric, volume_cc, b->dose_gy, per_dose(b, 0.2)))
+	if (!term_of_limit(&term, l, metric, volume_cc, b->dose_gy, per_dose(b, SOFT_LIMIT_WEIGHT)))
 		return SP_OK;
 	if (l->hard && (first->role == SP_ROLE_CORD || first->role == SP_ROLE_PRV) && p->cord_term == SIZE_MAX)
 		p->cord_term = p->n_terms;

@@ -1,5 +1,5 @@
 /* From a case and a protocol to an optimisation problem: which voxels become rows of the influence matrix, and which
- * objectives and hard limits act on them. docs/optimisation.md tells why each is there. */
+ * objectives and hard limits act on them. docs/planning.md tells why each is there. */
 #ifndef SP_PLAN_PROBLEM_H
 #define SP_PLAN_PROBLEM_H
 
