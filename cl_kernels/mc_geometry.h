@@ -1,0 +1,71 @@
+/* Where particles are: voxels, bricks, the tally. Positions in cm from the geometry's low corner. */
+
+typedef struct {
+	constant sp_mc_setup *setup;
+	global const uint *voxels;
+	global const sp_mc_brick *bricks;
+	global const float *attenuation, *compton, *photoelectric, *pair, *rayleigh; /* [row][material] */
+	global const float4 *electron, *event;                                      /* [material][row] */
+	global const float *scattering, *brems, *pair_share;
+	global const uint *class_of;
+	global long *tally;
+	/* of the history */
+	uint4 base; /* x, y: history number */
+	uint2 key;
+	uint next_object;
+	/* energy accounts of the history, MeV times weight */
+	float escaped, lost;
+} transport;
+
+static inline iv inside_box(fv x, fv y, fv z, constant float *extent)
+{
+	return HOLDS(x >= FV(0.0f)) & HOLDS(x < FV(extent[0])) & HOLDS(y >= FV(0.0f)) & HOLDS(y < FV(extent[1])) &
+	       HOLDS(z >= FV(0.0f)) & HOLDS(z < FV(extent[2]));
+}
+
+static inline uv cell_of(fv x, fv y, fv z, constant float *per_cm, constant uint *n)
+{
+	/* rounding could put a point just inside the far face one cell too far */
+	uv i = min(AS_UV(TO_IV(x * FV(per_cm[0]))), UV(n[0] - 1)), j = min(AS_UV(TO_IV(y * FV(per_cm[1]))), UV(n[1] - 1)),
+	   k = min(AS_UV(TO_IV(z * FV(per_cm[2]))), UV(n[2] - 1));
+
+	return (k * UV(n[1]) + j) * UV(n[0]) + i;
+}
+
+/* The voxel words at points; 0 (vacuum) outside. */
+static inline uv voxel_words(const transport *t, fv x, fv y, fv z, iv inside)
+{
+	uv index = cell_of(x, y, z, t->setup->voxels_per_cm, t->setup->n);
+
+	index = PICK(inside, index, UV(0));
+	return PICK(inside, gather(t->voxels, index), UV(0));
+}
+
+static inline fv word_density(uv word)
+{
+	return TO_FV(AS_IV(word & UV(0xffffu))) * FV(1.0f / SP_MC_DENSITY_UNIT);
+}
+
+static inline fv word_clearance(const transport *t, uv word)
+{
+	return TO_FV(AS_IV((word >> 16) & UV(0xffu))) * FV(t->setup->clearance_cm);
+}
+
+/* Adds energy (MeV times weight) at points; lanes that are not to count have energy 0. */
+static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
+{
+	constant sp_mc_setup *s = t->setup;
+	fv i = x * FV(s->tally_per_cm[0]) + FV(s->tally_shift[0]), j = y * FV(s->tally_per_cm[1]) + FV(s->tally_shift[1]),
+	   k = z * FV(s->tally_per_cm[2]) + FV(s->tally_shift[2]);
+	iv inside = HOLDS(i >= FV(0.0f)) & HOLDS(i < FV((float)s->tally_n[0])) & HOLDS(j >= FV(0.0f)) &
+	            HOLDS(j < FV((float)s->tally_n[1])) & HOLDS(k >= FV(0.0f)) & HOLDS(k < FV((float)s->tally_n[2]));
+	uint_lanes cell;
+	int_lanes units;
+
+	cell.v = PICK(inside, (AS_UV(TO_IV(k)) * UV(s->tally_n[1]) + AS_UV(TO_IV(j))) * UV(s->tally_n[0]) + AS_UV(TO_IV(i)),
+	              UV(s->tally_n[3])); /* one cell more takes what is outside */
+	units.v = TO_IV(energy * FV(SP_MC_TALLY_UNIT) + FV(0.5f));
+	for (int l = 0; l < SP_LANES; l++)
+		if (units.at[l])
+			TALLY_ADD(t->tally + cell.at[l], (long)units.at[l]);
+}

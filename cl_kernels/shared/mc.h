@@ -1,0 +1,134 @@
+/* What host and device share of the Monte Carlo transport (mc_transport.cl). Lengths in cm from the low corner of the
+ * geometry's grid, energies in MeV, cross-sections per mass (cm2/g). */
+#ifndef SP_MC_SHARED_H
+#define SP_MC_SHARED_H
+#include "shared/host_device.h"
+
+/* ---- Energies: rows of the tables are the intervals of floats that share their upper bits, SP_MC_ROWS_PER_OCTAVE to
+ * a factor of 2, from 2^SP_MC_ENERGY_LOG2 MeV on. ---- */
+#define SP_MC_ENERGY_LOG2 (-7) /* 7.8 keV */
+#define SP_MC_ROWS_PER_OCTAVE 64
+#define SP_MC_ROW_SHIFT 17 /* 23 bits of mantissa less 6 */
+#define SP_MC_ROWS 768     /* up to 32 MeV */
+
+/* Rows of the photon tables hold values at the interval's lower end, for interpolation; one more row closes them. Rows
+ * of the electron tables hold those at the middle. */
+
+/* ---- Multiple scattering (make_scattering_table.c): [node][eta][K] ---- */
+#define SP_MC_NODES 128
+#define SP_MC_NODES_PER_L 8
+#define SP_MC_ETAS 22
+#define SP_MC_ETA_LOG2 (-28) /* the first eta is 2^-28, each next one twice as large */
+#define SP_MC_KS 64
+#define SP_MC_KS_PER_OCTAVE 4
+#define SP_MC_K_SHIFT 21
+#define SP_MC_K_LOG2 (-14)
+
+/* ---- Bremsstrahlung: [material][energy][share]: the photon's energy is cut * (t / cut)^value; energies from
+ * 2^SP_MC_BREMS_LOG2 MeV, SP_MC_BREMS_PER_OCTAVE to a factor of 2 ---- */
+#define SP_MC_BREMS_LOG2 (-4)
+#define SP_MC_BREMS_PER_OCTAVE 4
+#define SP_MC_BREMS_ENERGIES 37 /* up to 32 MeV */
+#define SP_MC_BREMS_SHARES 33
+
+/* ---- Pair production: [energy][share]: the electron's share of the kinetic energy; energies k from 2^1 MeV, 2 per
+ * octave; the first row is used below ---- */
+#define SP_MC_PAIR_LOG2 0
+#define SP_MC_PAIR_ENERGIES 11
+#define SP_MC_PAIR_SHARES 33
+
+/* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 8, material
+ * in the top 8. The clearance is the number of voxels in every direction that are at most SP_MC_DENSER times as dense.
+ * ---- */
+#define SP_MC_DENSITY_UNIT 4096.0f
+#define SP_MC_DENSER 1.5f
+#define SP_MC_MAX_CLEARANCE 12
+
+/* ---- Bricks of voxels: majorant of the photons' flights. word: the material if the brick is uniform, else
+ * SP_MC_MIXED + class (0 soft tissue and water, 1 bone and plastics, 2 metal). ---- */
+#define SP_MC_MIXED 0x100u
+#define SP_MC_CLASSES 3
+#define SP_MC_MAX_BRICKS_PER_AXIS 40
+
+typedef struct {
+	float density;      /* largest in the brick, g/cm3 */
+	float near_density; /* largest in the brick and its 26 neighbours */
+	sp_u32 word;
+	sp_u32 unused;
+} sp_mc_brick;
+SP_SAME_SIZE(sp_mc_brick, 16);
+
+/* An electron's row, read as one float4: restricted stopping power (MeV cm2/g), first transport coefficient of
+ * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). */
+/* Its second row, for events: shares of Moller (or Bhabha), bremsstrahlung among the discrete collisions of electrons;
+ * annihilation in flight (cm2/g), which positrons have on top. */
+
+/* ---- Tally: energy times weight in units of 1/SP_MC_TALLY_UNIT MeV ---- */
+#define SP_MC_TALLY_UNIT 67108864.0f
+
+/* Energy accounts of a batch, in tally units. */
+#define SP_MC_ACCOUNTS 4
+#define SP_MC_ACCOUNT_EMITTED 0
+#define SP_MC_ACCOUNT_ESCAPED 1
+#define SP_MC_ACCOUNT_LOST 2    /* left where it was because a stack was full */
+
+typedef struct {
+	float voxels_per_cm[4], extent_cm[4]; /* of the geometry's grid; [3] unused */
+	float tally_per_cm[4], tally_shift[4]; /* voxel coordinate on the tally's grid = position * per_cm + shift */
+	float bricks_per_cm[4], brick_cm[4];
+	sp_u32 n[4], tally_n[4], bricks_n[4]; /* [3]: product of the others */
+	float clearance_cm;        /* length of one unit of clearance */
+	float electron_cut, photon_cut;
+	float event_majorant;      /* cm2/g, bounds the discrete collisions of any electron in any material */
+	float step_per_mev;        /* longest electron step, g/cm2 per MeV */
+	float longest_step;        /* g/cm2 */
+	float site_scale;          /* sites of a photon per MeV of weight times energy */
+	sp_u32 least_sites, most_sites;
+	float survive;             /* probability of going on after a photon's first scattering */
+	sp_u32 n_materials;
+	sp_u32 seed[2];
+} sp_mc_setup;
+SP_SAME_SIZE(sp_mc_setup, 196);
+
+/* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
+typedef struct {
+	float source_cm[4]; /* the point; for a parallel beam unused */
+	float centre_cm[4], x_axis[4], y_axis[4]; /* of the plane in which rectangles lie */
+	float direction[4];                       /* of a parallel beam */
+	sp_u32 parallel;
+	float distance_cm;  /* of the plane from the point */
+	float isotropic;    /* > 0: uniform per solid angle; the mean of cos^3 over the field */
+	sp_u32 unused;
+} sp_mc_beam;
+SP_SAME_SIZE(sp_mc_beam, 96);
+
+typedef struct {
+	float x_cm, y_cm, half_x_cm, half_y_cm;
+	sp_u32 beam;
+	float cumulative; /* share of all particles up to and with this one */
+	sp_u32 unused[2];
+} sp_mc_rectangle;
+SP_SAME_SIZE(sp_mc_rectangle, 32);
+
+#define SP_MC_SPECTRUM 4096 /* energies at even shares of the particles, one more closes the table */
+
+typedef struct {
+	sp_u32 n_rectangles;
+	sp_u32 electrons; /* 1: the source emits electrons */
+	sp_u32 batch_histories;
+	sp_u32 unused;
+} sp_mc_source;
+SP_SAME_SIZE(sp_mc_source, 16);
+
+/* Dimensions of a history's low-discrepancy point */
+#define SP_MC_DIM_X 0
+#define SP_MC_DIM_Y 1
+#define SP_MC_DIM_ENERGY 2
+#define SP_MC_DIM_SITE 3
+#define SP_MC_DIM_CHOSEN 4
+#define SP_MC_DIM_COMPTON 5
+#define SP_MC_DIM_AZIMUTH 6
+#define SP_MC_DIM_RECTANGLE 7
+#define SP_MC_DIMS 8
+
+#endif

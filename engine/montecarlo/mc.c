@@ -1,0 +1,253 @@
+/* Host side of Monte Carlo: tables and geometry to the device, launches, sums back. */
+#include "mc_internal.h"
+
+#include "alloc.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_BUFFERS = 20, MOST_SITES = 96, MOST_PLAIN_SITES = 1 };
+
+struct sp_mc {
+	sp_device *device;
+	cl_kernel transport, close;
+	cl_mem buffer[N_BUFFERS];
+	int n_buffers;
+	cl_mem tally, sum, squares, accounts;
+	size_t n_tally;
+	uint32_t batch_histories;
+	sp_u32 shift;
+	uint64_t batches;
+	size_t chunk;
+};
+
+static sp_status add_buffer(sp_mc *mc, size_t bytes, const void *data, const char *what, sp_error *err)
+{
+	sp_status st = sp_buffer_create(&mc->buffer[mc->n_buffers], mc->device, CL_MEM_READ_ONLY, bytes, data, what, err);
+
+	if (st == SP_OK)
+		mc->n_buffers++;
+	return st;
+}
+
+static sp_status send_tables(sp_mc *mc, const sp_mc_tables *t, sp_error *err)
+{
+	size_t photon = (SP_MC_ROWS + 1) * t->n_materials * sizeof(float),
+	       electron = (size_t)SP_MC_ROWS * t->n_materials * 4 * sizeof(float);
+	const struct {
+		size_t bytes;
+		const void *data;
+	} tables[] = {{photon, t->attenuation},
+	              {photon, t->compton},
+	              {photon, t->photoelectric},
+	              {photon, t->pair},
+	              {photon, t->rayleigh},
+	              {electron, t->electron},
+	              {electron, t->event},
+	              {sizeof sp_mc_scattering, sp_mc_scattering},
+	              {t->n_materials * SP_MC_BREMS_ENERGIES * SP_MC_BREMS_SHARES * sizeof(float), t->brems},
+	              {sizeof t->pair_share, t->pair_share},
+	              {t->n_materials * sizeof(sp_u32), t->class_of}};
+	sp_status st = SP_OK;
+
+	for (size_t i = 0; st == SP_OK && i < sizeof tables / sizeof *tables; i++)
+		st = add_buffer(mc, tables[i].bytes, tables[i].data, "Monte Carlo table", err);
+	return st;
+}
+
+static sp_status send_source(sp_mc *mc, const sp_mc_source_data *s, const sp_mc_particles *p, sp_error *err)
+{
+	sp_status st;
+
+	if ((st = add_buffer(mc, sizeof s->head, &s->head, "source", err)) != SP_OK ||
+	    (st = add_buffer(mc, p->n_planes * sizeof *s->beams, s->beams, "beams", err)) != SP_OK ||
+	    (st = add_buffer(mc, p->n_openings * sizeof *s->rectangles, s->rectangles, "openings", err)) != SP_OK ||
+	    (st = add_buffer(mc, (SP_MC_SPECTRUM + 1) * sizeof(float), s->spectrum, "spectrum", err)) != SP_OK)
+		return st;
+	return add_buffer(mc, sizeof s->alpha, s->alpha, "sequence", err);
+}
+
+static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geometry, const sp_grid *tally)
+{
+	s->tally_n[3] = 1;
+	for (int a = 0; a < 3; a++) {
+		double per_cm = 10.0 / tally->spacing_mm[a];
+
+		s->tally_per_cm[a] = (float)per_cm;
+		s->tally_shift[a] =
+		        (float)((sp_grid_low_edge_mm(geometry, a) - sp_grid_low_edge_mm(tally, a)) * 0.1 * per_cm);
+		s->tally_n[a] = (sp_u32)tally->n[a];
+		s->tally_n[3] *= s->tally_n[a];
+	}
+	s->electron_cut = (float)o->electron_cut_mev;
+	s->photon_cut = (float)o->photon_cut_mev;
+	s->seed[0] = (sp_u32)o->seed;
+	s->seed[1] = (sp_u32)(o->seed >> 32);
+	if (o->plain) {
+		s->step_per_mev = 0.05f / 1.9f;
+		s->longest_step = 0.05f;
+		s->site_scale = 0.0f;
+		s->least_sites = s->most_sites = 1;
+		s->survive = 1.0f;
+	} else {
+		s->step_per_mev = 0.20f / 1.9f;
+		s->longest_step = 0.25f;
+		s->site_scale = 40.0f;
+		s->least_sites = 16;
+		s->most_sites = MOST_SITES;
+		s->survive = 0.5f;
+	}
+}
+
+static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
+                      const sp_mc_particles *particles, const sp_mc_options *o, sp_error *err)
+{
+	int materials[256];
+	uint8_t place[256] = {0};
+	size_t n_materials;
+	sp_mc_tables tables = {0};
+	sp_mc_geometry geometry = {0};
+	sp_mc_source_data source = {0};
+	sp_mc_setup setup = {0};
+	double low_mm[3], max_mev = particles->spectrum->high_mev[particles->spectrum->n_bins - 1];
+	char options[256];
+	sp_status st;
+
+	for (int a = 0; a < 3; a++)
+		low_mm[a] = sp_grid_low_edge_mm(&where->grid, a);
+	set_up(&setup, o, &where->grid, tally);
+	if ((st = sp_mc_find_materials(materials, &n_materials, place, where, err)) != SP_OK ||
+	    (st = sp_mc_tables_make(&tables, m, materials, n_materials, o->electron_cut_mev, o->photon_cut_mev, max_mev,
+	                            err)) != SP_OK)
+		goto cleanup;
+	setup.event_majorant = tables.event_majorant;
+	setup.n_materials = (sp_u32)tables.n_materials;
+	if ((st = sp_mc_geometry_make(&geometry, &setup, where, place, tables.class_of, err)) != SP_OK ||
+	    (st = sp_mc_source_make(&source, particles, low_mm, err)) != SP_OK)
+		goto cleanup;
+	source.head.batch_histories = o->batch_histories;
+	if ((st = add_buffer(mc, sizeof setup, &setup, "Monte Carlo setup", err)) != SP_OK ||
+	    (st = add_buffer(mc, geometry.n_voxels * sizeof(sp_u32), geometry.voxels, "voxels", err)) != SP_OK ||
+	    (st = add_buffer(mc, geometry.n_bricks * sizeof(sp_mc_brick), geometry.bricks, "bricks", err)) != SP_OK ||
+	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, particles, err)) != SP_OK)
+		goto cleanup;
+	mc->n_tally = sp_grid_voxels(tally);
+	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, (mc->n_tally + 1) * 8, NULL, "tally", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->sum, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "sum of batches", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->squares, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "squares of batches", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->accounts, mc->device, CL_MEM_READ_WRITE, SP_MC_ACCOUNTS * 8, NULL, "energy accounts", err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->tally, (mc->n_tally + 1) * 8, err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->sum, mc->n_tally * 8, err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
+		goto cleanup;
+	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -cl-fast-relaxed-math",
+	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES);
+	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) != SP_OK)
+		goto cleanup;
+	st = sp_device_kernel(&mc->close, mc->device, "mc_transport.cl", "mc_close_batch", options, err);
+cleanup:
+	sp_mc_tables_finish(&tables);
+	sp_mc_geometry_finish(&geometry);
+	sp_mc_source_finish(&source);
+	return st;
+}
+
+sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
+                       const sp_mc_particles *particles, const sp_mc_options *options, sp_error *err)
+{
+	sp_mc *mc = calloc(1, sizeof *mc);
+	sp_mc_options o = *options;
+	sp_status st;
+
+	*out = NULL;
+	if (!mc)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for Monte Carlo");
+	o.electron_cut_mev = o.electron_cut_mev > 0.0 ? o.electron_cut_mev : 0.2;
+	o.photon_cut_mev = o.photon_cut_mev > 0.0 ? o.photon_cut_mev : 0.05;
+	mc->device = d;
+	mc->batch_histories = o.batch_histories;
+	mc->chunk = 64;
+	while ((1u << mc->shift) < o.batch_histories)
+		mc->shift++;
+	mc->shift++;
+	if ((st = make(mc, m, where, tally, particles, &o, err)) == SP_OK) {
+		*out = mc;
+		mc = NULL;
+	}
+	sp_mc_destroy(mc);
+	return st;
+}
+
+void sp_mc_destroy(sp_mc *mc)
+{
+	if (!mc)
+		return;
+	for (int i = 0; i < mc->n_buffers; i++)
+		sp_buffer_release(&mc->buffer[i]);
+	sp_buffer_release(&mc->tally);
+	sp_buffer_release(&mc->sum);
+	sp_buffer_release(&mc->squares);
+	sp_buffer_release(&mc->accounts);
+	if (mc->transport)
+		clReleaseKernel(mc->transport);
+	if (mc->close)
+		clReleaseKernel(mc->close);
+	free(mc);
+}
+
+static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
+{
+	cl_ulong first = batch * mc->batch_histories, n_tally = mc->n_tally;
+	cl_uint histories = mc->batch_histories, chunk = (cl_uint)mc->chunk, shift = mc->shift;
+	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(first), SP_ARG(histories), SP_ARG(chunk)};
+	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum), SP_ARG(mc->squares), SP_ARG(n_tally), SP_ARG(shift)};
+	sp_status st = SP_OK;
+
+	for (int i = 0; st == SP_OK && i < mc->n_buffers; i++)
+		st = sp_kernel_set(mc->transport, (cl_uint)i, sizeof mc->buffer[i], &mc->buffer[i], err);
+	for (int i = 0; st == SP_OK && i < 5; i++)
+		st = sp_kernel_set(mc->transport, (cl_uint)(mc->n_buffers + i), last[i].bytes, last[i].value, err);
+	if (st != SP_OK || (st = sp_device_launch(mc->device, mc->transport, (histories + chunk - 1) / chunk, 1, err)) != SP_OK ||
+	    (st = sp_kernel_set_all(mc->close, closing, 5, err)) != SP_OK ||
+	    (st = sp_device_launch(mc->device, mc->close, mc->n_tally, 0, err)) != SP_OK)
+		return st;
+	return sp_device_finish(mc->device, err);
+}
+
+sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err)
+{
+	sp_status st = SP_OK;
+
+	for (uint64_t b = first; st == SP_OK && b < first + n; b++)
+		if ((st = run_batch(mc, b, err)) == SP_OK)
+			mc->batches++;
+	return st;
+}
+
+sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
+{
+	sp_status st;
+
+	*out = (sp_mc_sums){.batches = mc->batches};
+	out->sum = sp_alloc_array(mc->n_tally, sizeof *out->sum);
+	out->squares = sp_alloc_array(mc->n_tally, sizeof *out->squares);
+	if (!out->sum || !out->squares) {
+		sp_mc_sums_finish(out);
+		return sp_fail(err, SP_NO_MEMORY, "no memory for the sums of %zu voxels", mc->n_tally);
+	}
+	if ((st = sp_buffer_read(mc->device, mc->sum, 0, mc->n_tally * 8, out->sum, err)) != SP_OK ||
+	    (st = sp_buffer_read(mc->device, mc->squares, 0, mc->n_tally * 8, out->squares, err)) != SP_OK ||
+	    (st = sp_buffer_read(mc->device, mc->accounts, 0, sizeof out->accounts, out->accounts, err)) != SP_OK)
+		sp_mc_sums_finish(out);
+	return st;
+}
+
+void sp_mc_sums_finish(sp_mc_sums *s)
+{
+	free(s->sum);
+	free(s->squares);
+	*s = (sp_mc_sums){0};
+}

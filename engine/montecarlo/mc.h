@@ -1,0 +1,72 @@
+/* Monte Carlo on the device: coupled transport of photons, electrons and positrons through voxels. The loop over
+ * particles is cl_kernels/mc_transport.cl. Lengths in mm, energies in MeV. */
+#ifndef SP_MC_H
+#define SP_MC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "grid.h"
+#include "matter.h"
+#include "spectrum.h"
+#include "status.h"
+
+/* What is where: mass density (g/cm3) and material (index of sp_matter) of every voxel, [z][y][x]. */
+typedef struct {
+	sp_grid grid;
+	const float *density_g_cm3;
+	const uint8_t *material;
+} sp_mc_matter;
+
+/* A plane with rectangles in it, each of which gets its share of the particles, evenly over its area. They come from a
+ * point (source_mm) or, in a parallel beam, along `direction` from the plane itself. */
+typedef struct {
+	bool parallel;
+	bool per_solid_angle; /* a point source's particles are uniform per solid angle instead (one rectangle only) */
+	double source_mm[3], centre_mm[3], x_axis[3], y_axis[3], direction[3];
+} sp_mc_plane;
+
+typedef struct {
+	size_t plane;
+	double x_mm, y_mm, half_x_mm, half_y_mm; /* in the plane, from its centre */
+	double weight;                           /* share of the particles, any scale */
+} sp_mc_opening;
+
+typedef struct {
+	bool electrons;
+	const sp_spectrum *spectrum;
+	size_t n_planes, n_openings;
+	const sp_mc_plane *planes;
+	const sp_mc_opening *openings;
+} sp_mc_particles;
+
+typedef struct {
+	double electron_cut_mev, photon_cut_mev; /* kinetic; 0: the defaults, 0.2 and 0.05 */
+	bool plain;                              /* one site a flight, no roulette, short steps: to compare with */
+	uint64_t seed;
+	uint32_t batch_histories; /* histories of one statistical batch */
+} sp_mc_options;
+
+typedef struct sp_mc sp_mc;
+
+/* tally: the grid of the dose. */
+sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
+                       const sp_mc_particles *particles, const sp_mc_options *o, sp_error *err);
+void sp_mc_destroy(sp_mc *mc);
+
+/* Follows the histories of batches first .. first + n - 1 and adds them to the sums. */
+sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err);
+
+/* Sums over batches: energy per voxel (units of 1/SP_MC_TALLY_UNIT MeV), their squares after a shift. */
+typedef struct {
+	uint64_t batches;
+	int64_t *sum;
+	uint64_t *squares;
+	int64_t accounts[4];
+} sp_mc_sums;
+
+sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err);
+void sp_mc_sums_finish(sp_mc_sums *s);
+
+#endif

@@ -1,0 +1,192 @@
+/* From densities and materials to the words and bricks that the kernels read. */
+#include "mc_internal.h"
+
+#include "alloc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A brick should be longer than most electrons' ranges, yet small against a patient. */
+#define BRICK_CM 1.5
+
+sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err)
+{
+	bool there[256] = {false};
+	size_t voxels = sp_grid_voxels(&where->grid);
+
+	(void)err;
+	for (size_t v = 0; v < voxels; v++)
+		there[where->material[v]] = true;
+	*n = 0;
+	for (int m = 0; m < 256; m++)
+		if (there[m]) {
+			place[m] = (uint8_t)*n;
+			materials[(*n)++] = m;
+		}
+	return SP_OK;
+}
+
+/* out[i] = largest of in[i - 1], in[i], in[i + 1] along one axis; stride and count of that axis. */
+static void widen(uint16_t *restrict out, const uint16_t *restrict in, const sp_grid *g, int axis)
+{
+	size_t nx = g->n[0], ny = g->n[1], nz = g->n[2], plane = nx * ny;
+
+#pragma omp parallel for
+	for (size_t k = 0; k < nz; k++)
+		for (size_t j = 0; j < ny; j++) {
+			const uint16_t *row = in + k * plane + j * nx, *low = row, *high = row;
+			uint16_t *to = out + k * plane + j * nx;
+
+			if (axis == 0) {
+				for (size_t i = 0; i < nx; i++) {
+					uint16_t a = row[i ? i - 1 : 0], b = row[i + 1 < nx ? i + 1 : i], c = row[i];
+
+					a = a > b ? a : b;
+					to[i] = a > c ? a : c;
+				}
+				continue;
+			}
+			if (axis == 1) {
+				low = j ? row - nx : row;
+				high = j + 1 < ny ? row + nx : row;
+			} else {
+				low = k ? row - plane : row;
+				high = k + 1 < nz ? row + plane : row;
+			}
+			for (size_t i = 0; i < nx; i++) {
+				uint16_t a = low[i] > high[i] ? low[i] : high[i];
+
+				to[i] = a > row[i] ? a : row[i];
+			}
+		}
+}
+
+/* For every voxel the largest r for which all voxels within r (in every direction, diagonals too) are at most
+ * SP_MC_DENSER times as dense, up to SP_MC_MAX_CLEARANCE. */
+static sp_status set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid *g, sp_error *err)
+{
+	size_t n = sp_grid_voxels(g);
+	uint16_t *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
+
+	if (!a || !b) {
+		free(a);
+		free(b);
+		return sp_fail(err, SP_NO_MEMORY, "no memory for the neighbourhoods of %zu voxels", n);
+	}
+	memcpy(a, density, n * sizeof *a);
+	for (sp_u32 r = 1; r <= SP_MC_MAX_CLEARANCE; r++) {
+		widen(b, a, g, 0);
+		widen(a, b, g, 1);
+		widen(b, a, g, 2);
+#pragma omp parallel for
+		for (size_t v = 0; v < n; v++)
+			if ((words[v] >> 16 & 0xffu) == r - 1 && (float)b[v] <= SP_MC_DENSER * (float)density[v])
+				words[v] += 1u << 16;
+		uint16_t *t = a;
+		a = b;
+		b = t;
+	}
+	free(a);
+	free(b);
+	return SP_OK;
+}
+
+static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t per_brick[3], const sp_grid *g,
+                        const sp_u32 *class_of)
+{
+	for (size_t k = 0; k < g->n[2]; k++)
+		for (size_t j = 0; j < g->n[1]; j++)
+			for (size_t i = 0; i < g->n[0]; i++) {
+				sp_u32 word = out->voxels[sp_grid_index(g, i, j, k)], material = word >> 24;
+				float density = (float)(word & 0xffffu) / SP_MC_DENSITY_UNIT;
+				sp_mc_brick *b = out->bricks + ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) *
+				                                       s->bricks_n[0] + i / per_brick[0];
+
+				if (b->unused == 0) { /* the first of its voxels */
+					b->unused = 1;
+					b->word = material;
+					b->density = density;
+					continue;
+				}
+				if (!(b->word & SP_MC_MIXED) && (b->word != material || b->density != density))
+					b->word = SP_MC_MIXED + class_of[b->word];
+				if (b->word & SP_MC_MIXED && class_of[material] > (b->word & 3u))
+					b->word = SP_MC_MIXED + class_of[material];
+				b->density = fmaxf(b->density, density);
+			}
+	for (size_t k = 0; k < s->bricks_n[2]; k++)
+		for (size_t j = 0; j < s->bricks_n[1]; j++)
+			for (size_t i = 0; i < s->bricks_n[0]; i++) {
+				float near = 0.0f;
+
+				for (size_t c = k ? k - 1 : 0; c <= k + 1 && c < s->bricks_n[2]; c++)
+					for (size_t b = j ? j - 1 : 0; b <= j + 1 && b < s->bricks_n[1]; b++)
+						for (size_t a = i ? i - 1 : 0; a <= i + 1 && a < s->bricks_n[0]; a++)
+							near = fmaxf(near,
+							             out->bricks[(c * s->bricks_n[1] + b) * s->bricks_n[0] + a]
+							                     .density);
+				out->bricks[(k * s->bricks_n[1] + j) * s->bricks_n[0] + i].near_density = near;
+			}
+}
+
+sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where, const uint8_t place[256],
+                              const sp_u32 *class_of, sp_error *err)
+{
+	const sp_grid *g = &where->grid;
+	size_t n = sp_grid_voxels(g), per_brick[3];
+	uint16_t *density = sp_alloc_array(n, sizeof *density);
+	double least = INFINITY;
+	sp_status st = SP_OK;
+
+	*out = (sp_mc_geometry){.n_voxels = n};
+	if (!density || !(out->voxels = sp_alloc_array(n, sizeof *out->voxels))) {
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu voxels", n);
+		goto cleanup;
+	}
+#pragma omp parallel for
+	for (size_t v = 0; v < n; v++) {
+		float d = where->density_g_cm3[v] * SP_MC_DENSITY_UNIT + 0.5f;
+
+		density[v] = (uint16_t)fminf(fmaxf(d, 0.0f), 65535.0f);
+		out->voxels[v] = (sp_u32)place[where->material[v]] << 24 | density[v];
+	}
+	if ((st = set_clearance(out->voxels, density, g, err)) != SP_OK)
+		goto cleanup;
+	setup->bricks_n[3] = setup->n[3] = 1;
+	setup->brick_cm[3] = INFINITY;
+	for (int a = 0; a < 3; a++) {
+		double cm = 0.1 * g->spacing_mm[a];
+
+		per_brick[a] = (size_t)fmax(ceil(BRICK_CM / cm), ceil((double)g->n[a] / SP_MC_MAX_BRICKS_PER_AXIS));
+		setup->voxels_per_cm[a] = (float)(1.0 / cm);
+		setup->extent_cm[a] = (float)(cm * (double)g->n[a]);
+		setup->n[a] = (sp_u32)g->n[a];
+		setup->n[3] *= setup->n[a];
+		setup->bricks_n[a] = (sp_u32)((g->n[a] + per_brick[a] - 1) / per_brick[a]);
+		setup->bricks_n[3] *= setup->bricks_n[a];
+		setup->brick_cm[a] = (float)(cm * (double)per_brick[a]);
+		setup->bricks_per_cm[a] = 1.0f / setup->brick_cm[a];
+		setup->brick_cm[3] = fminf(setup->brick_cm[3], setup->brick_cm[a]);
+		least = fmin(least, cm);
+	}
+	setup->clearance_cm = (float)least;
+	out->n_bricks = setup->bricks_n[3];
+	if (!(out->bricks = sp_alloc_array(out->n_bricks, sizeof *out->bricks))) {
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu bricks", out->n_bricks);
+		goto cleanup;
+	}
+	fill_bricks(out, setup, per_brick, g, class_of);
+cleanup:
+	free(density);
+	if (st != SP_OK)
+		sp_mc_geometry_finish(out);
+	return st;
+}
+
+void sp_mc_geometry_finish(sp_mc_geometry *g)
+{
+	free(g->voxels);
+	free(g->bricks);
+	*g = (sp_mc_geometry){0};
+}

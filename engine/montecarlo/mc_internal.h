@@ -1,0 +1,36 @@
+/* What the host side of Monte Carlo shares: mc_geometry.c, mc_source.c and mc_tables.c make what mc.c sends. */
+#ifndef SP_MC_INTERNAL_H
+#define SP_MC_INTERNAL_H
+
+#include "mc.h"
+#include "mc_tables.h"
+
+/* Voxel words and bricks; fills the setup's geometry. materials: the ones that occur, in the order of their indices in
+ * the words; class_of their classes. */
+typedef struct {
+	sp_u32 *voxels;
+	size_t n_voxels;
+	sp_mc_brick *bricks;
+	size_t n_bricks;
+} sp_mc_geometry;
+
+/* The materials that occur in `where`: *n of them in materials, and for each material of sp_matter its place. */
+sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err);
+
+sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where, const uint8_t place[256],
+                              const sp_u32 *class_of, sp_error *err);
+void sp_mc_geometry_finish(sp_mc_geometry *g);
+
+typedef struct {
+	sp_mc_source head;
+	sp_mc_beam *beams;
+	sp_mc_rectangle *rectangles;
+	float *spectrum; /* SP_MC_SPECTRUM + 1 */
+	sp_u32 alpha[SP_MC_DIMS];
+} sp_mc_source_data;
+
+/* low_edge_mm: the low corner of the geometry's grid. */
+sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, const double low_edge_mm[3], sp_error *err);
+void sp_mc_source_finish(sp_mc_source_data *s);
+
+#endif

@@ -1,0 +1,20 @@
+/* What the makers of device tables share. */
+#ifndef SP_MC_TABLES_INTERNAL_H
+#define SP_MC_TABLES_INTERNAL_H
+
+#include "mc_tables.h"
+
+#define SP_MC_ELECTRON_MEV 0.51099895
+#define SP_MC_ELECTRON_RADIUS_CM 2.8179403e-13
+#define SP_MC_AVOGADRO 6.02214076e23
+#define SP_MC_PI 3.14159265358979323846
+#define SP_MC_MAX_MEV 29.9 /* engine/matter's tables end at 30 MeV */
+
+/* Energy of a row, `within` (0..1) of the way to the next. */
+double sp_mc_row_energy(size_t row, double within);
+
+/* One material's electron, event and brems tables; raises event_majorant. */
+sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter *m, int material, double electron_cut,
+                                double photon_cut, double max_mev, sp_error *err);
+
+#endif
