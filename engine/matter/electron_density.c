@@ -36,7 +36,7 @@ static sp_status override_electrons(double *out, const sp_matter *m, const sp_st
 	if (s->material && found < 0) {
 		char names[1024] = "";
 
-		for (size_t i = 0; i < m->n_materials; i++) {
+		for (size_t i = 0; i < m->n_named; i++) {
 			size_t used = strlen(names);
 
 			snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", m->materials[i].name);
