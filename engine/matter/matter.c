@@ -1,4 +1,4 @@
-/* The table of materials: names, densities, compositions. CT numbers: hu_calibration.c; whole CTs: electron_density.c.
+/* The table of materials: names, densities, compositions. CT numbers: hu_calibration.c; whole CTs: painting.c.
  */
 #include "matter_internal.h"
 
@@ -57,6 +57,10 @@ static sp_status read_materials(sp_matter *m, sp_error *err)
 	m->n_named = m->n_materials;
 	if (sp_matter_find(m, "water") < 0) {
 		st = sp_fail(err, SP_FAILED, "%s holds no water", csv.name);
+		goto cleanup;
+	}
+	if (sp_matter_find(m, "air") < 0) {
+		st = sp_fail(err, SP_FAILED, "%s holds no air", csv.name);
 		goto cleanup;
 	}
 	m->water_electrons = m->materials[sp_matter_find(m, "water")].density_g_cm3 *

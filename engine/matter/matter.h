@@ -7,6 +7,7 @@
 
 #define SP_MATTER_MAX_Z 92               /* elements are numbered by Z up to here */
 #define SP_MATTER_MAX_DENSITY_G_CM3 25.0 /* no matter is denser (osmium: 22.6) */
+#define SP_MATTER_MAX_MATERIALS 255      /* in a CT */
 
 typedef struct sp_matter sp_matter;
 
@@ -53,5 +54,11 @@ double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
  * density; a material without a density has its nominal one. SP_BAD_INPUT names a structure whose material is unknown.
  */
 sp_status sp_matter_electron_density(float *red_out, const sp_matter *m, const sp_case *c, sp_error *err);
+
+/* Mass density (g/cm3) and material of every CT voxel by the same rules. The material is that of the last override that
+ * has half of the voxel or more, or all that is in it, else that of the CT number; air where nothing is (density 0).
+ * SP_BAD_INPUT for more than SP_MATTER_MAX_MATERIALS materials too. */
+sp_status sp_matter_voxels(float *density_g_cm3_out, uint8_t *material_out, const sp_matter *m, const sp_case *c,
+                           sp_error *err);
 
 #endif
