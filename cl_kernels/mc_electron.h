@@ -211,6 +211,7 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		send_photon(t, photons, e, l, all, both - k, clamp((p - k * c) / (both - k), -1.0f, 1.0f),
 		            azimuth + 3.1415927f);
 		/* what the other lanes would have sent differs by their energies: on average the same */
+		t->balance += lane_sum(PICK(flies, (e->energy + FV(2.0f * ELECTRON_MEV)) * e->weight, FV(0.0f))) - all * both;
 		e->energy = PICK(flies, FV(0.0f), e->energy);
 		e->weight = PICK(flies, FV(0.0f), e->weight);
 	}
@@ -221,7 +222,9 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		      c = 2.0f * draw(&r) - 1.0f;
 
 		send_photon(t, photons, e, l, all, lane(k, l), (c + beta) / (1.0f + beta * c), azimuth);
-		e->energy = PICK(radiates, max(e->energy - k, FV(0.0f)), e->energy);
+		k = PICK(radiates, min(k, e->energy), FV(0.0f));
+		t->balance += lane_sum(k * e->weight) - all * lane(k, l);
+		e->energy -= k;
 	}
 	if (ANY(hard)) { /* Moller */
 		fv low = FV(s->electron_cut) / e->energy, tau = e->energy / FV(ELECTRON_MEV), tau1 = tau + FV(1.0f);
@@ -272,12 +275,14 @@ static void follow_set(transport *t, photon_stack *photons, electron_set *stack,
 {
 	constant sp_mc_setup *s = t->setup;
 	iv alive = HOLDS(e->weight > FV(0.0f));
+	/* matter where the step begins: how dense, and how far around there is nothing much denser */
+	fv density = FV(0.0f), clearance = FV(-1.0f);
 
 	for (uint step = 0; step < MAX_STEPS && ANY(alive); step++) {
 		step_numbers number = step_of(t, kept, e->object, step);
 		iv inside = inside_box(e->x, e->y, e->z, s->extent_cm) & alive, events, stopped, gone = alive & ~inside;
-		uv word, at;
-		fv density, clearance, thickness, length, majorant, free_length, before, xh, yh, zh, mass, stopping, g1, eta,
+		uv word, at, voxel;
+		fv thickness, length, majorant, free_length, before, xh, yh, zh, mass, stopping, g1, eta,
 		        discrete, loss, k, y, c, sine;
 
 		if (ANY(gone)) {
@@ -288,11 +293,14 @@ static void follow_set(transport *t, photon_stack *photons, electron_set *stack,
 			if (!ANY(alive))
 				return;
 		}
-		word = voxel_words(t, e->x, e->y, e->z, inside);
-		density = word_density(word);
-		clearance = word_clearance(t, word);
 		thickness = min(e->energy * FV(s->step_per_mev), FV(s->longest_step));
 		free_length = thickness / max(density, FV(1e-6f));
+		if (ANY(HOLDS(free_length > clearance) & inside)) { /* the last hinge's matter does not reach that far */
+			word = voxel_words(t, e->x, e->y, e->z, inside);
+			density = word_density(word);
+			clearance = word_clearance(t, word);
+			free_length = thickness / max(density, FV(1e-6f));
+		}
 		length = min(free_length, clearance);
 		majorant = density * FV(SP_MC_DENSER);
 		if (ANY(HOLDS(free_length > clearance) & inside)) { /* denser matter is near: what is densest around? */
@@ -320,13 +328,16 @@ static void follow_set(transport *t, photon_stack *photons, electron_set *stack,
 		yh = e->y + k * e->v;
 		zh = e->z + k * e->w;
 		inside = inside_box(xh, yh, zh, s->extent_cm) & alive;
-		word = voxel_words(t, xh, yh, zh, inside);
-		mass = word_density(word) * length;
+		voxel = voxel_cells(t, xh, yh, zh, inside);
+		word = PICK(inside, gather(t->voxels, voxel), UV(0));
+		density = word_density(word);
+		clearance = word_clearance(t, word) - length * FV(1.0f - number.hinge);
+		mass = density * length;
 		at = (word >> 24) * UV(SP_MC_ROWS) + energy_row(max(e->energy - FV(0.5f * TYPICAL_STOPPING) * mass,
 		                                                     FV(0.25f) * e->energy));
 		gather_rows(&stopping, &g1, &eta, &discrete, t->electron, at);
 		loss = min(stopping * mass, e->energy);
-		deposit(t, xh, yh, zh, loss * e->weight);
+		deposit_in_voxels(t, voxel, xh, yh, zh, loss * e->weight);
 		e->energy -= loss;
 		k = g1 * mass;
 		{

@@ -102,6 +102,9 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 		s->most_sites = MOST_SITES;
 		s->quantum = 0.2f;
 		s->survive = 0.5f;
+#define EV(n,f) if(getenv(n)) s->f=atof(getenv(n));
+EV("SURV",survive) EV("SCALE",site_scale) EV("QUANT",quantum) EV("LONG",longest_step)
+if(getenv("STEP"))s->step_per_mev=atof(getenv("STEP"))/1.9;if(getenv("LEAST"))s->least_sites=atoi(getenv("LEAST"));
 	}
 }
 
@@ -161,8 +164,9 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
 		goto cleanup;
-	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -cl-fast-relaxed-math",
-	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1);
+	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -DSP_SAME_GRID=%d -cl-fast-relaxed-math",
+	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1,
+	         sp_grid_equal(tally, &where->grid));
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) != SP_OK)
 		goto cleanup;
 	st = sp_device_kernel(&mc->close, mc->device, "mc_transport.cl", "mc_close_batch", options, err);
