@@ -102,8 +102,8 @@ static inline fv gather_float(global const float *table, uv index)
 	return AS_FV(gather((global const uint *)table, index));
 }
 
-/* Rows of four floats, each column to a vector of its own. */
-static inline void gather_rows(fv *a, fv *b, fv *c, fv *d, global const float4 *table, uv index)
+/* The first three columns of rows of four floats. */
+static inline void gather_columns(fv *a, fv *b, fv *c, global const float4 *table, uv index)
 {
 	global const float *first = (global const float *)table;
 
@@ -111,7 +111,6 @@ static inline void gather_rows(fv *a, fv *b, fv *c, fv *d, global const float4 *
 	*a = gather_float(first, index);
 	*b = gather_float(first + 1, index);
 	*c = gather_float(first + 2, index);
-	*d = gather_float(first + 3, index);
 }
 
 static inline float lane_sum(fv x)

@@ -268,6 +268,8 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 {
 	uint object = t->next_object++;
 	float u = p->u, v = p->v, w = p->w;
+	electron_set e[SP_SETS];
+	int n = 0;
 #if SP_REPEAT
 	random_stream r = {(uint4)(t->base.x, t->base.y, object ^ 0x20000000u, 0), t->key, (float4)(0.0f), 0};
 	int tracks = 0;
@@ -281,7 +283,6 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 	turn_one(&u, &v, &w, cosine, sqrt(1.0f - cosine * cosine), cos(azimuth), sin(azimuth));
 	for (int b = 0; b < sites->blocks; b++) {
 		fv weight = sites->weight[b].v;
-		electron_set e;
 
 #if SP_REPEAT
 		/* sites in the middle of one matter: a track of that material */
@@ -318,17 +319,27 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 		if (!ANY(HOLDS(weight > FV(0.0f))))
 			continue;
 #endif
-		e.x = sites->x[b].v;
-		e.y = sites->y[b].v;
-		e.z = sites->z[b].v;
-		e.u = FV(u);
-		e.v = FV(v);
-		e.w = FV(w);
-		e.energy = FV(energy);
-		e.weight = weight;
-		e.object = object;
-		e.positron = positron;
-		follow(t, photons, &e, &space->kept);
+		e[n].x = sites->x[b].v;
+		e[n].y = sites->y[b].v;
+		e[n].z = sites->z[b].v;
+		e[n].u = FV(u);
+		e[n].v = FV(v);
+		e[n].w = FV(w);
+		e[n].energy = FV(energy);
+		e[n].weight = weight;
+		e[n].object = object;
+		e[n].positron = positron;
+		if (++n == SP_SETS) {
+			follow(t, photons, e, &space->kept);
+			n = 0;
+		}
+	}
+	if (n > 0) {
+		for (int j = n; j < SP_SETS; j++) {
+			e[j] = e[0];
+			e[j].weight = FV(0.0f);
+		}
+		follow(t, photons, e, &space->kept);
 	}
 #if SP_REPEAT
 	for (int k = 0; k < tracks; k++)

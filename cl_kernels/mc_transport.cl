@@ -9,9 +9,12 @@
 #define SP_MATERIALS 16
 #endif
 #ifndef SP_MOST_SITES
-#define SP_MOST_SITES 96
+#define SP_MOST_SITES 128
 #endif
 
+#ifndef SP_SETS
+#define SP_SETS (SP_LANES == 1 ? 1 : 2) /* sets of electrons that are followed together */
+#endif
 #ifndef SP_SAME_GRID
 #define SP_SAME_GRID 0 /* 1: the tally's grid is the geometry's */
 #endif
@@ -59,7 +62,7 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	photons.n = 0;
 	if (from->source->electrons) {
 		/* lanes start at places of their own, evenly spread over the rectangle */
-		electron_set e;
+		electron_set e[SP_SETS];
 		float_lanes px, py, pz, pu, pv, pw, weight;
 
 		for (int l = 0; l < SP_LANES; l++) {
@@ -78,17 +81,21 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 			if (!hits)
 				t->escaped += energy * p.weight / SP_LANES;
 		}
-		e.x = px.v;
-		e.y = py.v;
-		e.z = pz.v;
-		e.u = pu.v;
-		e.v = pv.v;
-		e.w = pw.v;
-		e.energy = FV(energy);
-		e.weight = weight.v;
-		e.object = t->next_object++;
-		e.positron = 0;
-		follow(t, &photons, &e, &space->kept);
+		e->x = px.v;
+		e->y = py.v;
+		e->z = pz.v;
+		e->u = pu.v;
+		e->v = pv.v;
+		e->w = pw.v;
+		e->energy = FV(energy);
+		e->weight = weight.v;
+		e->object = t->next_object++;
+		e->positron = 0;
+		for (int j = 1; j < SP_SETS; j++) {
+			e[j] = e[0];
+			e[j].weight = FV(0.0f);
+		}
+		follow(t, &photons, e, &space->kept);
 	} else {
 		first_numbers numbers;
 		photon p = start_photon(from, rectangle, x, y, energy);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_BUFFERS = 20, MOST_SITES = 96, MOST_PLAIN_SITES = 1 };
+enum { N_BUFFERS = 20, MOST_SITES = 128, MOST_PLAIN_SITES = 1 };
 
 struct sp_mc {
 	sp_device *device;
@@ -97,14 +97,11 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	} else {
 		s->step_per_mev = 0.20f / 1.9f;
 		s->longest_step = 0.25f;
-		s->site_scale = 40.0f;
+		s->site_scale = 64.0f;
 		s->least_sites = 16;
 		s->most_sites = MOST_SITES;
-		s->quantum = 0.2f;
-		s->survive = 0.5f;
-#define EV(n,f) if(getenv(n)) s->f=atof(getenv(n));
-EV("SURV",survive) EV("SCALE",site_scale) EV("QUANT",quantum) EV("LONG",longest_step)
-if(getenv("STEP"))s->step_per_mev=atof(getenv("STEP"))/1.9;if(getenv("LEAST"))s->least_sites=atoi(getenv("LEAST"));
+		s->quantum = 0.1f;
+		s->survive = 0.4f;
 	}
 }
 
