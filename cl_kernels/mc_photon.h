@@ -309,7 +309,7 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 				make_track(&space->tracks[tracks++], t, &space->kept, object, material, energy, u, v, w, positron);
 			if (!space->tracks[k].whole)
 				continue;
-			here &= HOLDS(FV(space->tracks[k].reach) < word_density(word) * word_uniform(t, word));
+			here &= HOLDS(FV(space->tracks[k].range) < word_density(word) * word_uniform(t, word));
 			if (ANY(here)) {
 				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v, word_density(word),
 				          PICK(here, weight, FV(0.0f)), &r);
@@ -463,9 +463,12 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 			if (energy < s->photon_cut) { /* at all sites, not at the chosen one alone */
 				deposit_at_sites(t, &sites, energy);
 			} else {
+				/* roulette up to the weight 1/survive: heavier photons would make heavy tracks */
+				float survive = min(1.0f, s->survive * weight);
+
 				t->balance += weight * energy;
-				if (draw(&r) < s->survive) {
-					on.weight /= s->survive;
+				if (draw(&r) < survive) {
+					on.weight /= survive;
 					t->balance -= on.weight * energy;
 					on.energy = energy;
 					turn_photon(&on, cosine, azimuth);

@@ -1,6 +1,6 @@
 /* Photons that wait for their turn within a history. */
 
-#define PHOTON_STACK 24
+#define PHOTON_STACK 96
 
 typedef struct {
 	float x, y, z, u, v, w, energy, weight;

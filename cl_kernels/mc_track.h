@@ -1,11 +1,12 @@
-/* The same electron in the same matter goes the same way: where a site's surroundings are uniform as far as the track
- * reaches, the track is made once and laid down at every such site (Kawrakow's history repetition, in: Advanced Monte
- * Carlo for Radiation Physics, Springer 2001, 229). Lengths are mass thicknesses (g/cm2) from the start, so that sites of
+/* The same electron in the same matter goes the same way: where a site's surroundings are uniform as far as any electron
+ * of that energy can get, one track is made and laid down at every such site (Kawrakow's history repetition, in: Advanced
+ * Monte Carlo for Radiation Physics, Springer 2001, 229). How far the track at hand gets must not matter: to repeat only
+ * those that stay inside, and to draw others anew, would let too few cross an interface. Lengths are mass thicknesses (g/cm2) from the start, so that sites of
  * one material but other densities share a track. The physics is that of mc_electron.h. */
 
-#define TRACK_POINTS 96
-#define TRACK_PHOTONS 12
-#define TRACK_STACK 8
+#define TRACK_POINTS 128
+#define TRACK_PHOTONS 32
+#define TRACK_STACK 12
 
 typedef struct {
 	float x, y, z, energy;
@@ -19,7 +20,7 @@ typedef struct {
 	uint object, material;
 	int whole; /* 0: did not fit */
 	int n_points, n_photons;
-	float reach; /* largest coordinate of any point */
+	float range; /* g/cm2: no electron of its energy gets farther */
 	/* one of the sites so far sends off the track's photons for all of them: their weight, its place and 1/density */
 	float weight, from_x, from_y, from_z, per_mass;
 	track_point point[TRACK_POINTS];
@@ -60,7 +61,6 @@ static void put_point(track *k, const track_point *p)
 		return;
 	}
 	k->point[k->n_points++] = *p;
-	k->reach = max(k->reach, max(fabs(p->x), max(fabs(p->y), fabs(p->z))));
 }
 
 static void leave_energy(track *k, pending_point *pending, float quantum, float x, float y, float z, float energy)
@@ -98,7 +98,6 @@ static void track_send_photon(track *k, const track_particle *p, float energy, f
 	f->w = p->w;
 	turn_one(&f->u, &f->v, &f->w, cosine, sqrt(max(0.0f, 1.0f - cosine * cosine)), cos(azimuth), sin(azimuth));
 	f->energy = energy;
-	k->reach = max(k->reach, max(fabs(p->x), max(fabs(p->y), fabs(p->z))));
 }
 
 /* Moller: the knock-on electron's share of the energy, from low to a half. */
@@ -195,13 +194,16 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 	constant sp_mc_setup *s = t->setup;
 	track_particle stack[TRACK_STACK], p = {0.0f, 0.0f, 0.0f, u, v, w, energy, object, positron};
 	random_stream place = {(uint4)(t->base.x, t->base.y, object ^ 0x40000000u, 0), t->key, (float4)(0.0f), 0};
+	/* few enough points for the room there is */
+	const float quantum = max(s->quantum, energy * (1.0f / 48.0f));
 	int n_stack = 0;
 
 	k->object = object;
 	k->material = material;
 	k->whole = 1;
 	k->n_points = k->n_photons = 0;
-	k->reach = k->weight = 0.0f;
+	k->weight = 0.0f;
+	k->range = t->event[material * SP_MC_ROWS + lane_row(energy)].z;
 	for (;;) {
 		pending_point pending = {{0.0f, 0.0f, 0.0f, 0.0f}, &place};
 		bool there = true;
@@ -222,7 +224,7 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 			row = t->electron[material * SP_MC_ROWS +
 			                  lane_row(max(p.energy - 0.5f * TYPICAL_STOPPING * mass, 0.25f * p.energy))];
 			loss = min(row.x * mass, p.energy);
-			leave_energy(k, &pending, s->quantum, xh, yh, zh, loss);
+			leave_energy(k, &pending, quantum, xh, yh, zh, loss);
 			p.energy -= loss;
 			k1 = row.y * mass;
 			bin = (uint)clamp((as_int(k1) - ((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, 0, SP_MC_KS - 1);

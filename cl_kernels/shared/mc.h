@@ -39,9 +39,11 @@
 
 /* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 4, uniformity
  * in the next 4, material in the top 8. The clearance is the number of voxels in every direction (diagonals too) that
- * are at most SP_MC_DENSER times as dense, the uniformity that of voxels of the same matter. ---- */
+ * are neither much denser nor much thinner (by SP_MC_DENSER and more than SP_MC_ALIKE), the uniformity that of voxels of
+ * the same matter; what lies outside the grid is neither. ---- */
 #define SP_MC_DENSITY_UNIT 4096.0f
 #define SP_MC_DENSER 1.5f
+#define SP_MC_ALIKE 0.02f /* g/cm3 */
 #define SP_MC_MAX_CLEARANCE 15
 
 /* ---- Bricks of voxels: majorant of the photons' flights. word: the material if the brick is uniform, else
@@ -60,8 +62,8 @@ SP_SAME_SIZE(sp_mc_brick, 16);
 
 /* An electron's row, read as one float4: restricted stopping power (MeV cm2/g), first transport coefficient of
  * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). */
-/* Its second row, for events: shares of Moller (or Bhabha), bremsstrahlung among the discrete collisions of electrons;
- * annihilation in flight (cm2/g), which positrons have on top. */
+/* Its second row, for events: Moller's share of the discrete collisions (the rest is bremsstrahlung), annihilation in
+ * flight (cm2/g), which positrons have on top, and the farthest that an electron of this energy gets (g/cm2). */
 
 /* ---- Tally: energy times weight in units of 1/SP_MC_TALLY_UNIT MeV ---- */
 #define SP_MC_TALLY_UNIT 67108864.0f
@@ -83,6 +85,7 @@ typedef struct {
 	float event_majorant;      /* cm2/g, bounds the discrete collisions of any electron in any material */
 	float step_per_mev;        /* longest electron step, g/cm2 per MeV */
 	float longest_step;        /* g/cm2 */
+	float fine_step;           /* share of these next to other matter */
 	float site_scale;          /* sites of a photon per MeV of weight times energy */
 	sp_u32 least_sites, most_sites;
 	float quantum;             /* MeV: deposits of a repeated track are joined up to this */
@@ -90,7 +93,7 @@ typedef struct {
 	sp_u32 n_materials;
 	sp_u32 seed[2];
 } sp_mc_setup;
-SP_SAME_SIZE(sp_mc_setup, 200);
+SP_SAME_SIZE(sp_mc_setup, 204);
 
 /* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
 typedef struct {

@@ -156,7 +156,7 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 	double electrons = sp_matter_z_over_a(m, material) * SP_MC_AVOGADRO;
 	double moller_unit =
 	        electrons * 2.0 * SP_MC_PI * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_MEV;
-	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS];
+	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS], range = 0.001;
 	sp_brems *b = sp_alloc_array(SP_MC_ROWS, sizeof *b);
 	sp_status st;
 
@@ -184,6 +184,11 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 		electron[3] = (float)discrete;
 		event[0] = (float)(discrete > 0.0 ? hard / discrete : 0.0);
 		event[1] = (float)flight;
+		/* the longest path on continuous loss alone, with a step's length for what the table's rows round; before the
+		 * first row an electron of 11 keV goes 3e-4 g/cm2 */
+		if (row > 0)
+			range += (sp_mc_row_energy(row, 1.0) - sp_mc_row_energy(row, 0.0)) / electron[0];
+		event[2] = (float)(1.05 * range + 0.01);
 		if (e <= 1.02 * max_mev && e >= 0.5 * electron_cut)
 			t->event_majorant = fmaxf(t->event_majorant, (float)(1.02 * (discrete + flight)));
 	}

@@ -30,7 +30,7 @@ sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256]
 	return SP_OK;
 }
 
-/* out[i] = largest of in[i - 1], in[i], in[i + 1] along one axis; stride and count of that axis. */
+/* out[i] = largest of in[i - 1], in[i], in[i + 1] along one axis. */
 static void widen(uint16_t *restrict out, const uint16_t *restrict in, const sp_grid *g, int axis)
 {
 	size_t nx = g->n[0], ny = g->n[1], nz = g->n[2], plane = nx * ny;
@@ -73,24 +73,53 @@ static sp_u32 most_rings(const sp_grid *g)
 	return (sp_u32)fmin(fmax(ceil(REACH_MM / least), 1.0), SP_MC_MAX_CLEARANCE);
 }
 
+/* Raises the clearance of voxels from r - 1 to r where the density, or that of its complement, stays within what one
+ * step may cross. Two passes, since there is room for one set of extremes only: the first, on densities, marks; the
+ * second, on complements, takes back. */
+static void grow_clearance(sp_u32 *words, const uint16_t *extreme, const uint16_t *density, size_t n, sp_u32 r, bool denser)
+{
+#pragma omp parallel for
+	for (size_t v = 0; v < n; v++) {
+		sp_u32 now = words[v] >> 16 & 0xfu;
+		float own = density[v], other = denser ? extreme[v] : (float)(UINT16_MAX - extreme[v]);
+
+		if (denser) {
+			if (now == r - 1 && other <= SP_MC_DENSER * own + SP_MC_ALIKE * SP_MC_DENSITY_UNIT)
+				words[v] += 1u << 16;
+		} else if (now >= r && own > SP_MC_DENSER * other + SP_MC_ALIKE * SP_MC_DENSITY_UNIT) {
+			words[v] = (words[v] & 0xfff0ffffu) | (r - 1) << 16;
+		}
+	}
+}
+
 /* For every voxel the largest r for which all voxels within r (in every direction, diagonals too) are at most
- * SP_MC_DENSER times as dense. a, b: room for a number a voxel. */
+ * SP_MC_DENSER times as dense, and it no denser than that times any of them. a, b: room for a number a voxel. */
 static void set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid *g, uint16_t *a, uint16_t *b)
 {
 	size_t n = sp_grid_voxels(g);
 
-	memcpy(a, density, n * sizeof *a);
-	for (sp_u32 r = 1; r <= most_rings(g); r++) {
-		widen(b, a, g, 0);
-		widen(a, b, g, 1);
-		widen(b, a, g, 2);
+	for (int pass = 0; pass < 2; pass++) {
 #pragma omp parallel for
 		for (size_t v = 0; v < n; v++)
-			if ((words[v] >> 16 & 0xfu) == r - 1 && (float)b[v] <= SP_MC_DENSER * (float)density[v])
-				words[v] += 1u << 16;
-		uint16_t *t = a;
-		a = b;
-		b = t;
+			a[v] = pass ? UINT16_MAX - density[v] : density[v];
+		if (pass) /* beyond the grid there is nothing */
+			for (size_t v = 0; v < n; v++) {
+				size_t i = v % g->n[0], j = v / g->n[0] % g->n[1], k = v / (g->n[0] * g->n[1]);
+
+				if (i == 0 || j == 0 || k == 0 || i + 1 == g->n[0] || j + 1 == g->n[1] || k + 1 == g->n[2]) {
+					words[v] &= density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT ? 0xfff0ffffu : 0xffffffffu;
+					a[v] = UINT16_MAX; /* seen from further inside: one voxel too near */
+				}
+			}
+		for (sp_u32 r = 1; r <= most_rings(g); r++) {
+			widen(b, a, g, 0);
+			widen(a, b, g, 1);
+			widen(b, a, g, 2);
+			grow_clearance(words, b, density, n, r, pass == 0);
+			uint16_t *t = a;
+			a = b;
+			b = t;
+		}
 	}
 }
 
