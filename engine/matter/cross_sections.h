@@ -14,7 +14,8 @@ typedef struct {
 sp_status sp_matter_attenuation(sp_attenuation *out, const sp_matter *m, int material, const double *energy_mev,
                                 size_t n, sp_error *err);
 
-/* Collision stopping power (unrestricted, MeV cm2/g) of a material at n energies; log-log. */
+/* Collision stopping power (unrestricted, MeV cm2/g) of a material at n energies: the named ones' from the table,
+ * log-log; for those of the HU calibration by formula, for their nominal density. */
 sp_status sp_matter_collision_stopping(double *out, const sp_matter *m, int material, const double *energy_mev,
                                        size_t n, sp_error *err);
 

@@ -5,19 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Standard atomic weights (IUPAC 2021, abridged), g/mol, of every element in the shipped tables. */
+/* Standard atomic weights (IUPAC 2021, abridged), g/mol, and mean excitation energies (ICRU 37, table 4.3: of the
+ * element itself, gases as gases), eV, of every element in the shipped tables. */
 static const struct {
 	char symbol[3];
 	int z;
-	double a;
+	double a, excitation_ev;
 } elements[] = {
-        {"H", 1, 1.008},    {"C", 6, 12.011},   {"N", 7, 14.007},   {"O", 8, 15.999},   {"F", 9, 18.998},
-        {"Na", 11, 22.990}, {"Mg", 12, 24.305}, {"Al", 13, 26.982}, {"Si", 14, 28.085}, {"P", 15, 30.974},
-        {"S", 16, 32.06},   {"Cl", 17, 35.45},  {"Ar", 18, 39.95},  {"K", 19, 39.098},  {"Ca", 20, 40.078},
-        {"Ti", 22, 47.867}, {"V", 23, 50.942},  {"Cr", 24, 51.996}, {"Mn", 25, 54.938}, {"Fe", 26, 55.845},
-        {"Co", 27, 58.933}, {"Ni", 28, 58.693}, {"Cu", 29, 63.546}, {"Zn", 30, 65.38},  {"Se", 34, 78.971},
-        {"Mo", 42, 95.95},  {"Sn", 50, 118.71}, {"I", 53, 126.90},  {"Ta", 73, 180.95}, {"W", 74, 183.84},
-        {"Pt", 78, 195.08}, {"Au", 79, 196.97}, {"Pb", 82, 207.2},
+        {"H", 1, 1.008, 19.2},   {"C", 6, 12.011, 78},    {"N", 7, 14.007, 82},    {"O", 8, 15.999, 95},
+        {"F", 9, 18.998, 115},   {"Na", 11, 22.990, 149}, {"Mg", 12, 24.305, 156}, {"Al", 13, 26.982, 166},
+        {"Si", 14, 28.085, 173}, {"P", 15, 30.974, 173},  {"S", 16, 32.06, 180},   {"Cl", 17, 35.45, 174},
+        {"Ar", 18, 39.95, 188},  {"K", 19, 39.098, 190},  {"Ca", 20, 40.078, 191}, {"Ti", 22, 47.867, 233},
+        {"V", 23, 50.942, 245},  {"Cr", 24, 51.996, 257}, {"Mn", 25, 54.938, 272}, {"Fe", 26, 55.845, 286},
+        {"Co", 27, 58.933, 297}, {"Ni", 28, 58.693, 311}, {"Cu", 29, 63.546, 322}, {"Zn", 30, 65.38, 330},
+        {"Se", 34, 78.971, 348}, {"Mo", 42, 95.95, 424},  {"Sn", 50, 118.71, 488}, {"I", 53, 126.90, 491},
+        {"Ta", 73, 180.95, 718}, {"W", 74, 183.84, 727},  {"Pt", 78, 195.08, 790}, {"Au", 79, 196.97, 790},
+        {"Pb", 82, 207.2, 823},
 };
 
 #define N_ELEMENTS (sizeof elements / sizeof elements[0])
@@ -27,6 +30,14 @@ double sp_matter_atomic_weight(int z)
 	for (size_t e = 0; e < N_ELEMENTS; e++)
 		if (elements[e].z == z)
 			return elements[e].a;
+	return NAN;
+}
+
+double matter_element_excitation_ev(int z)
+{
+	for (size_t e = 0; e < N_ELEMENTS; e++)
+		if (elements[e].z == z)
+			return elements[e].excitation_ev;
 	return NAN;
 }
 

@@ -5,15 +5,17 @@
 #include "atomic_file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_CALIBRATION_BYTES = 1 << 20 };
 
-static sp_status read_range(hu_range *out, const sp_csv *csv, size_t row, sp_error *err)
+static sp_status read_range(hu_range *out, double weight[SP_MATTER_MAX_Z + 1], const sp_csv *csv, size_t row,
+                            sp_error *err)
 {
 	static const char *const headers[] = {"HU_from", "HU_to", "density_offset_g_cm3", "density_slope_g_cm3_per_HU"};
-	double weight[SP_MATTER_MAX_Z + 1], value[4];
+	double value[4];
 	size_t column;
 	sp_status st;
 
@@ -28,7 +30,7 @@ static sp_status read_range(hu_range *out, const sp_csv *csv, size_t row, sp_err
 			return sp_fail(err, SP_BAD_INPUT,
 			               "%s line %zu: %s is %g, expected a whole number within %d..%d", csv->name,
 			               csv->lines[row + 1], headers[i], value[i], INT16_MIN, INT16_MAX);
-	*out = (hu_range){(int)value[0], (int)value[1], value[2], value[3], matter_z_over_a(weight)};
+	*out = (hu_range){(int)value[0], (int)value[1], value[2], value[3], -1};
 	if (out->hu_to <= out->hu_from)
 		return sp_fail(err, SP_BAD_INPUT, "%s line %zu: HU_to is %d, expected more than HU_from, %d", csv->name,
 		               csv->lines[row + 1], out->hu_to, out->hu_from);
@@ -38,8 +40,60 @@ static sp_status read_range(hu_range *out, const sp_csv *csv, size_t row, sp_err
 	return SP_OK;
 }
 
+/* "hu:" and the table's name for it or its range; a number behind it where that is taken. */
+static void name_material(char *out, size_t size, const sp_matter *m, const sp_csv *csv, size_t row, const hu_range *r)
+{
+	char plain[64];
+	size_t column;
+
+	if (sp_csv_column(&column, csv, "material", NULL) == SP_OK && *sp_csv_cell(csv, row, column))
+		snprintf(plain, sizeof plain, "hu:%s", sp_csv_cell(csv, row, column));
+	else
+		snprintf(plain, sizeof plain, "hu:%d..%d", r->hu_from, r->hu_to - 1);
+	snprintf(out, size, "%s", plain);
+	for (unsigned n = 2; sp_matter_find(m, out) >= 0; n++)
+		snprintf(out, size, "%s#%u", plain, n);
+}
+
+/* The material of ranges[row]: that of the range before where the composition is the same, else a new one. */
+static sp_status find_composition(sp_matter *m, const double weight[SP_MATTER_MAX_Z + 1], const sp_csv *csv, size_t row,
+                                  sp_error *err)
+{
+	hu_range *r = m->ranges + row;
+	material *one = row ? m->materials + r[-1].material : NULL;
+	char name[80];
+
+	for (int z = 0; one && z <= SP_MATTER_MAX_Z; z++)
+		if (fabs(one->weight[z] - weight[z]) > 1e-12)
+			one = NULL;
+	if (!one) {
+		name_material(name, sizeof name, m, csv, row, r);
+		if (!(one = matter_add_material(m, name)))
+			return sp_fail(err, SP_NO_MEMORY, "no memory for materials");
+		memcpy(one->weight, weight, sizeof one->weight);
+		one->z_over_a = matter_z_over_a(weight);
+		one->hu = r->hu_from; /* its first, until all are known */
+	}
+	r->material = (int)(one - m->materials);
+	return SP_OK;
+}
+
+/* Nominal densities: in the middle of the HU that a material has. */
+static void find_nominal(sp_matter *m)
+{
+	for (size_t i = 0; i < m->n_ranges; i++) {
+		material *one = m->materials + m->ranges[i].material;
+
+		if (i + 1 < m->n_ranges && m->ranges[i + 1].material == m->ranges[i].material)
+			continue;
+		one->hu = (one->hu + m->ranges[i].hu_to - 1) / 2;
+		one->density_g_cm3 = sp_matter_hu_density(m, (int16_t)one->hu);
+	}
+}
+
 sp_status matter_read_calibration(sp_matter *m, const char *path, sp_error *err)
 {
+	double weight[SP_MATTER_MAX_Z + 1];
 	sp_csv csv = {0};
 	char *text = NULL;
 	size_t bytes;
@@ -63,7 +117,7 @@ sp_status matter_read_calibration(sp_matter *m, const char *path, sp_error *err)
 		goto cleanup;
 	}
 	for (size_t row = 0; row < csv.n_rows; row++) {
-		if ((st = read_range(m->ranges + row, &csv, row, err)) != SP_OK)
+		if ((st = read_range(m->ranges + row, weight, &csv, row, err)) != SP_OK)
 			goto cleanup;
 		if (row && m->ranges[row].hu_from != m->ranges[row - 1].hu_to) {
 			st = sp_fail(err, SP_BAD_INPUT,
@@ -71,8 +125,11 @@ sp_status matter_read_calibration(sp_matter *m, const char *path, sp_error *err)
 			             csv.lines[row + 1], m->ranges[row].hu_from, m->ranges[row - 1].hu_to);
 			goto cleanup;
 		}
+		if ((st = find_composition(m, weight, &csv, row, err)) != SP_OK)
+			goto cleanup;
 	}
 	m->n_ranges = csv.n_rows;
+	find_nominal(m);
 cleanup:
 	sp_csv_finish(&csv);
 	free(text);
@@ -82,12 +139,19 @@ cleanup:
 /* Clamps *hu to the table: below its first and above its last number the ends hold. */
 static const hu_range *find_range(const sp_matter *m, int *hu)
 {
-	const hu_range *first = m->ranges, *last = m->ranges + m->n_ranges - 1, *r = first;
+	size_t low = 0, high = m->n_ranges; /* low's range begins at or below *hu */
+	int last = m->ranges[m->n_ranges - 1].hu_to - 1;
 
-	*hu = *hu < first->hu_from ? first->hu_from : *hu >= last->hu_to ? last->hu_to - 1 : *hu;
-	while (*hu >= r->hu_to)
-		r++;
-	return r;
+	*hu = *hu < m->ranges[0].hu_from ? m->ranges[0].hu_from : *hu > last ? last : *hu;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (m->ranges[middle].hu_from <= *hu)
+			low = middle;
+		else
+			high = middle;
+	}
+	return m->ranges + low;
 }
 
 double sp_matter_hu_density(const sp_matter *m, int16_t hu)
@@ -98,11 +162,16 @@ double sp_matter_hu_density(const sp_matter *m, int16_t hu)
 	return r->offset + r->slope * clamped;
 }
 
-double sp_matter_hu_z_over_a(const sp_matter *m, int16_t hu)
+int sp_matter_hu_material(const sp_matter *m, int16_t hu)
 {
 	int clamped = hu;
 
-	return find_range(m, &clamped)->z_over_a;
+	return find_range(m, &clamped)->material;
+}
+
+double sp_matter_hu_z_over_a(const sp_matter *m, int16_t hu)
+{
+	return m->materials[sp_matter_hu_material(m, hu)].z_over_a;
 }
 
 double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu)
@@ -131,6 +200,8 @@ int16_t sp_matter_density_hu(const sp_matter *m, double density_g_cm3)
 /* Water and air have their CT numbers by the definition of the scale; a calibration for tissues gives others. */
 int16_t sp_matter_hu(const sp_matter *m, int i)
 {
+	if ((size_t)i >= m->n_named)
+		return (int16_t)m->materials[i].hu;
 	if (strncmp(m->materials[i].name, "water", 5) == 0)
 		return 0;
 	if (strcmp(m->materials[i].name, "air") == 0)

@@ -1,4 +1,4 @@
-/* The table of materials: names, densities, compositions. CT numbers: hu_calibration.c; whole CTs: electron_density.c.
+/* The table of materials: names, densities, compositions. CT numbers: hu_calibration.c; whole CTs: painting.c.
  */
 #include "matter_internal.h"
 
@@ -18,6 +18,20 @@ sp_status matter_open_table(sp_csv *out, const char *name, sp_error *err)
 	return sp_csv_parse(out, file->name, (const char *)file->data, file->bytes, err);
 }
 
+material *matter_add_material(sp_matter *m, const char *name)
+{
+	material *one;
+
+	if (sp_grow_array(&m->materials, &m->capacity, m->n_materials + 1, sizeof *m->materials, NULL) != SP_OK)
+		return NULL;
+	one = m->materials + m->n_materials;
+	*one = (material){.name = sp_copy_text(name)};
+	if (!one->name)
+		return NULL;
+	m->n_materials++;
+	return one;
+}
+
 static sp_status read_materials(sp_matter *m, sp_error *err)
 {
 	sp_csv csv;
@@ -28,24 +42,25 @@ static sp_status read_materials(sp_matter *m, sp_error *err)
 	    (st = sp_csv_column(&name, &csv, "material", err)) != SP_OK ||
 	    (st = sp_csv_column(&density, &csv, "rho_g_cm3", err)) != SP_OK)
 		goto cleanup;
-	if (!(m->materials = sp_alloc_array(csv.n_rows, sizeof *m->materials))) {
-		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu materials", csv.n_rows);
-		goto cleanup;
-	}
-	for (; m->n_materials < csv.n_rows; m->n_materials++) {
-		material *one = m->materials + m->n_materials;
+	for (size_t row = 0; row < csv.n_rows; row++) {
+		material *one = matter_add_material(m, sp_csv_cell(&csv, row, name));
 
-		if ((st = sp_csv_number(&one->density_g_cm3, &csv, m->n_materials, density, err)) != SP_OK ||
-		    (st = matter_read_weights(one->weight, &csv, m->n_materials, err)) != SP_OK)
-			goto cleanup;
-		one->z_over_a = matter_z_over_a(one->weight);
-		if (!(one->name = sp_copy_text(sp_csv_cell(&csv, m->n_materials, name)))) {
+		if (!one) {
 			st = sp_fail(err, SP_NO_MEMORY, "no memory for materials");
 			goto cleanup;
 		}
+		if ((st = sp_csv_number(&one->density_g_cm3, &csv, row, density, err)) != SP_OK ||
+		    (st = matter_read_weights(one->weight, &csv, row, err)) != SP_OK)
+			goto cleanup;
+		one->z_over_a = matter_z_over_a(one->weight);
 	}
+	m->n_named = m->n_materials;
 	if (sp_matter_find(m, "water") < 0) {
 		st = sp_fail(err, SP_FAILED, "%s holds no water", csv.name);
+		goto cleanup;
+	}
+	if (sp_matter_find(m, "air") < 0) {
+		st = sp_fail(err, SP_FAILED, "%s holds no air", csv.name);
 		goto cleanup;
 	}
 	m->water_electrons = m->materials[sp_matter_find(m, "water")].density_g_cm3 *
@@ -92,6 +107,8 @@ sp_status sp_matter_create(sp_matter **out, const char *calibration_path, sp_err
 	if (!m)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for materials");
 	if ((st = read_materials(m, err)) != SP_OK || (st = read_aliases(m, err)) != SP_OK ||
+	    (st = matter_read_photons(m, err)) != SP_OK || (st = matter_read_electrons(m, err)) != SP_OK ||
+	    (st = matter_read_shells(m, err)) != SP_OK ||
 	    (st = matter_read_calibration(m, calibration_path, err)) != SP_OK)
 		goto cleanup;
 	*out = m;
@@ -112,6 +129,10 @@ void sp_matter_destroy(sp_matter *m)
 	free(m->materials);
 	free(m->aliases);
 	free(m->ranges);
+	free(m->photons);
+	free(m->stopping);
+	free(m->brems);
+	free(m->shells);
 	free(m);
 }
 
@@ -130,18 +151,32 @@ static bool same_name(const char *a, const char *b)
 	}
 }
 
-int sp_matter_find(const sp_matter *m, const char *name)
+static int find_material(const sp_matter *m, const char *name, size_t first, size_t end)
 {
-	for (size_t i = 0; i < m->n_materials; i++)
+	for (size_t i = first; i < end; i++)
 		if (same_name(name, m->materials[i].name))
 			return (int)i;
-	for (size_t i = 0; i < m->n_aliases; i++)
-		if (same_name(name, m->aliases[i].name))
-			return m->aliases[i].material;
 	return -1;
 }
 
+int sp_matter_find(const sp_matter *m, const char *name)
+{
+	int found = find_material(m, name, 0, m->n_named);
+
+	if (found >= 0)
+		return found;
+	for (size_t i = 0; i < m->n_aliases; i++)
+		if (same_name(name, m->aliases[i].name))
+			return m->aliases[i].material;
+	return find_material(m, name, m->n_named, m->n_materials);
+}
+
 size_t sp_matter_count(const sp_matter *m)
+{
+	return m->n_named;
+}
+
+size_t sp_matter_count_all(const sp_matter *m)
 {
 	return m->n_materials;
 }

@@ -7,6 +7,7 @@
 
 #define SP_MATTER_MAX_Z 92               /* elements are numbered by Z up to here */
 #define SP_MATTER_MAX_DENSITY_G_CM3 25.0 /* no matter is denser (osmium: 22.6) */
+#define SP_MATTER_MAX_MATERIALS 255      /* in a CT */
 
 typedef struct sp_matter sp_matter;
 
@@ -15,12 +16,16 @@ typedef struct sp_matter sp_matter;
 sp_status sp_matter_create(sp_matter **out, const char *calibration_path, sp_error *err);
 void sp_matter_destroy(sp_matter *m);
 
-/* Index of a material by name, or -1; count and names for messages. */
+/* Materials are numbered: first the named ones (sp_matter_count of them), then, up to sp_matter_count_all, one for each
+ * composition of the HU calibration, "hu:soft_4" for example; neighbouring ranges of one composition share theirs. All
+ * functions of this folder take both kinds. Find gives the index by name, or -1, the named ones before the others. */
 int sp_matter_find(const sp_matter *m, const char *name);
 size_t sp_matter_count(const sp_matter *m);
+size_t sp_matter_count_all(const sp_matter *m);
 const char *sp_matter_name(const sp_matter *m, int material);
 
-/* Nominal mass density (g/cm3) and mean Z/A (mol/g, sum of w Z/A). */
+/* Nominal mass density (g/cm3; of the calibration's: that in the middle of its HU) and mean Z/A (mol/g, sum of w Z/A).
+ */
 double sp_matter_density_g_cm3(const sp_matter *m, int material);
 double sp_matter_z_over_a(const sp_matter *m, int material);
 
@@ -35,9 +40,10 @@ double sp_matter_atomic_weight(int z);
 int16_t sp_matter_density_hu(const sp_matter *m, double density_g_cm3);
 int16_t sp_matter_hu(const sp_matter *m, int material);
 
-/* Mass density (g/cm3), mean Z/A (mol/g) and electron density relative to water for one HU. Beyond its ends the
- * calibration keeps its end values. */
+/* Mass density (g/cm3), material, mean Z/A (mol/g) and electron density relative to water for one HU. Beyond its ends
+ * the calibration keeps its end values. */
 double sp_matter_hu_density(const sp_matter *m, int16_t hu);
+int sp_matter_hu_material(const sp_matter *m, int16_t hu);
 double sp_matter_hu_z_over_a(const sp_matter *m, int16_t hu);
 double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
 
@@ -48,5 +54,11 @@ double sp_matter_hu_electron_density(const sp_matter *m, int16_t hu);
  * density; a material without a density has its nominal one. SP_BAD_INPUT names a structure whose material is unknown.
  */
 sp_status sp_matter_electron_density(float *red_out, const sp_matter *m, const sp_case *c, sp_error *err);
+
+/* Mass density (g/cm3) and material of every CT voxel by the same rules. The material is that of the last override that
+ * has half of the voxel or more, or all that is in it, else that of the CT number; air where nothing is (density 0).
+ * SP_BAD_INPUT for more than SP_MATTER_MAX_MATERIALS materials too. */
+sp_status sp_matter_voxels(float *density_g_cm3_out, uint8_t *material_out, const sp_matter *m, const sp_case *c,
+                           sp_error *err);
 
 #endif
