@@ -221,7 +221,7 @@ sp_status sp_mc_job_run(sp_mc_state *state, sp_mc *mc, const sp_mc_job *job, sp_
 	state->seconds += sp_clock_seconds() - r.started_s;
 	sp_mc_sums_finish(&state->sums);
 	state->sums = sums;
-	state->look_at = r.look_at;
+	state->look_at = 0; /* a finished run looks no more */
 	free(state->ranges);
 	if (!(state->ranges = sp_alloc_array(1, sizeof *state->ranges))) {
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for a range");
