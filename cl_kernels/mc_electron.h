@@ -40,13 +40,11 @@ static inline step_numbers draw_step(const transport *t, uint object, uint step)
 	float4 a = uniform4(philox((uint4)(t->base.x, t->base.y, object, step * 4), t->key));
 	float4 b = uniform4(philox((uint4)(t->base.x, t->base.y, object, step * 4 + 1), t->key));
 	step_numbers s;
-	float angle = 6.2831853f * a.z;
 
 	s.hinge = a.x;
-	s.node = min((uint)(SP_MC_NODES_PER_L * -native_log(a.y) + b.y), (uint)(SP_MC_NODES - 1));
-	s.cosine = native_cos(angle);
-	s.sine = native_sin(angle);
-	s.event = -native_log(b.x);
+	s.node = min((uint)(SP_MC_NODES_PER_L * minus_log(a.y) + b.y), (uint)(SP_MC_NODES - 1));
+	direction_of(&s.cosine, &s.sine, a.z);
+	s.event = minus_log(b.x);
 	s.accept = a.w;
 	return s;
 }
@@ -87,6 +85,11 @@ static inline uv energy_row(fv energy)
 	iv row = (AS_IV(energy) - IV((127 + SP_MC_ENERGY_LOG2) << 23)) >> SP_MC_ROW_SHIFT;
 
 	return AS_UV(clamp(row, IV(0), IV(SP_MC_ROWS - 1)));
+}
+
+static inline uint lane_row(float energy)
+{
+	return (uint)clamp((as_int(energy) - ((127 + SP_MC_ENERGY_LOG2) << 23)) >> SP_MC_ROW_SHIFT, 0, SP_MC_ROWS - 1);
 }
 
 /* One of the lanes by weight (a lane of weight 0 never), and the weight of all. */

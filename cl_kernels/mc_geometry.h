@@ -48,7 +48,13 @@ static inline fv word_density(uv word)
 
 static inline fv word_clearance(const transport *t, uv word)
 {
-	return TO_FV(AS_IV((word >> 16) & UV(0xffu))) * FV(t->setup->clearance_cm);
+	return TO_FV(AS_IV((word >> 16) & UV(0xfu))) * FV(t->setup->clearance_cm);
+}
+
+/* How far the voxel's own matter reaches in every direction, at least. */
+static inline fv word_uniform(const transport *t, uv word)
+{
+	return TO_FV(AS_IV((word >> 20) & UV(0xfu))) * FV(t->setup->clearance_cm);
 }
 
 /* Adds energy (MeV times weight) at points; lanes that are not to count have energy 0. */
@@ -66,6 +72,5 @@ static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
 	              UV(s->tally_n[3])); /* one cell more takes what is outside */
 	units.v = TO_IV(energy * FV(SP_MC_TALLY_UNIT) + FV(0.5f));
 	for (int l = 0; l < SP_LANES; l++)
-		if (units.at[l])
-			TALLY_ADD(t->tally + cell.at[l], (long)units.at[l]);
+		TALLY_ADD(t->tally + cell.at[l], units.at[l]);
 }

@@ -8,6 +8,7 @@
 typedef float16 fv;
 typedef int16 iv;
 typedef uint16 uv;
+typedef ulong16 ulv;
 #define FV(x) ((fv)(x))
 #define IV(x) ((iv)(x))
 #define UV(x) ((uv)(x))
@@ -20,10 +21,13 @@ typedef uint16 uv;
 #define AS_UV(x) as_uint16(x)
 #define TO_FV(x) convert_float16(x)
 #define TO_IV(x) convert_int16(x)
+#define TO_UV(x) convert_uint16(x)
+#define TO_ULV(x) convert_ulong16(x)
 #else
 typedef float fv;
 typedef int iv;
 typedef uint uv;
+typedef ulong ulv;
 #define FV(x) (x)
 #define IV(x) (x)
 #define UV(x) (x)
@@ -36,6 +40,8 @@ typedef uint uv;
 #define AS_UV(x) as_uint(x)
 #define TO_FV(x) convert_float(x)
 #define TO_IV(x) convert_int(x)
+#define TO_UV(x) convert_uint(x)
+#define TO_ULV(x) convert_ulong(x)
 #endif
 
 typedef union {

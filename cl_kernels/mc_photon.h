@@ -112,9 +112,17 @@ static void locate(fv *distance, fv *majorant, const ray_path *path, fv depth)
 	*majorant = m.v;
 }
 
+/* Room for electrons, one of it for each work-item. */
+typedef struct {
+	kept_numbers kept;
+#if SP_REPEAT
+	track tracks[SP_TRACKS];
+#endif
+} work_space;
+
 typedef struct {
 	float_lanes x[MAX_BLOCKS], y[MAX_BLOCKS], z[MAX_BLOCKS], weight[MAX_BLOCKS]; /* weight 0: flew out */
-	uint_lanes material[MAX_BLOCKS];
+	uint_lanes word[MAX_BLOCKS]; /* of the voxel */
 	int blocks;
 	int chosen; /* site that carries the photon on, -1: it flew out */
 	int alike;  /* all of one material */
@@ -136,9 +144,9 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 		fv j = TO_FV(lane_numbers() + IV(b * SP_LANES)) + FV(number);
 		fv depth = -log(max(FV(1.0f) - j * FV(share), FV(1e-9f))), distance, majorant, x, y, z;
 		iv open = HOLDS(j < FV((float)n_sites)) & HOLDS(depth < FV(total)), done = IV(0);
-		uint_lanes materials;
+		uint_lanes words;
 
-		materials.v = UV(0);
+		words.v = UV(0);
 		out->x[b].v = out->y[b].v = out->z[b].v = FV(0.0f);
 		for (int round = 0; round < 1000 && ANY(open); round++) {
 			uv word, material;
@@ -166,7 +174,7 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 			out->x[b].v = PICK(hit, x, out->x[b].v);
 			out->y[b].v = PICK(hit, y, out->y[b].v);
 			out->z[b].v = PICK(hit, z, out->z[b].v);
-			materials.v = PICK(hit, material, materials.v);
+			words.v = PICK(hit, word, words.v);
 			done |= hit;
 			open &= in & ~hit;
 			if (ANY(open)) {
@@ -175,7 +183,7 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 			}
 		}
 		out->weight[b].v = PICK(done, FV(p->weight * share), FV(0.0f));
-		out->material[b] = materials;
+		out->word[b] = words;
 		{
 			int_lanes d;
 
@@ -183,8 +191,8 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 			for (int l = 0; l < SP_LANES; l++)
 				if (d.at[l]) {
 					if (first_material == 0xffffffffu)
-						first_material = materials.at[l];
-					out->alike &= materials.at[l] == first_material;
+						first_material = words.at[l] >> 24;
+					out->alike &= words.at[l] >> 24 == first_material;
 				}
 			if (chosen >= b * SP_LANES && chosen < (b + 1) * SP_LANES && !d.at[chosen - b * SP_LANES])
 				out->chosen = -1;
@@ -220,7 +228,7 @@ static int choose_interaction(float *chosen_factor, photon_sites *sites, const t
 		for (int b = 0; b < sites->blocks; b++)
 			for (int l = 0; l < SP_LANES; l++)
 				if (sites->weight[b].at[l] > 0.0f)
-					material = sites->material[b].at[l];
+					material = sites->word[b].at[l] >> 24;
 		for (int k = 0; k < N_INTERACTIONS; k++)
 			mean[k] = interaction_share(t, tables, k, material);
 		sum = 1.0f;
@@ -229,7 +237,7 @@ static int choose_interaction(float *chosen_factor, photon_sites *sites, const t
 			for (int l = 0; l < SP_LANES; l++)
 				if (sites->weight[b].at[l] > 0.0f) {
 					for (int k = 0; k < N_INTERACTIONS; k++)
-						mean[k] += interaction_share(t, tables, k, sites->material[b].at[l]);
+						mean[k] += interaction_share(t, tables, k, sites->word[b].at[l] >> 24);
 					sum += 1.0f;
 				}
 	}
@@ -240,7 +248,7 @@ static int choose_interaction(float *chosen_factor, photon_sites *sites, const t
 		for (int b = 0; b < sites->blocks; b++)
 			for (int l = 0; l < SP_LANES; l++)
 				if (sites->weight[b].at[l] > 0.0f) {
-					float factor = interaction_share(t, tables, kind, sites->material[b].at[l]) * sum / mean[kind];
+					float factor = interaction_share(t, tables, kind, sites->word[b].at[l] >> 24) * sum / mean[kind];
 
 					sites->weight[b].at[l] *= factor;
 					if (b * SP_LANES + l == sites->chosen)
@@ -256,33 +264,77 @@ static void deposit_at_sites(transport *t, const photon_sites *sites, float ener
 }
 
 /* The same electron from every site; direction: polar angle and azimuth to the photon's. */
-static void set_free(transport *t, photon_stack *photons, kept_numbers *kept, const photon_sites *sites, const photon *p,
+static void set_free(transport *t, photon_stack *photons, work_space *space, const photon_sites *sites, const photon *p,
                      float energy, float cosine, float azimuth, int positron)
 {
 	uint object = t->next_object++;
-	fv u = FV(p->u), v = FV(p->v), w = FV(p->w);
+	float u = p->u, v = p->v, w = p->w;
+#if SP_REPEAT
+	random_stream r = {(uint4)(t->base.x, t->base.y, object ^ 0x20000000u, 0), t->key, (float4)(0.0f), 0};
+	int tracks = 0;
+#endif
 
 	if (energy <= t->setup->electron_cut && !positron) {
 		deposit_at_sites(t, sites, energy);
 		return;
 	}
 	cosine = clamp(cosine, -1.0f, 1.0f);
-	turn(&u, &v, &w, FV(cosine), FV(sqrt(1.0f - cosine * cosine)), FV(cos(azimuth)), FV(sin(azimuth)));
+	turn_one(&u, &v, &w, cosine, sqrt(1.0f - cosine * cosine), cos(azimuth), sin(azimuth));
 	for (int b = 0; b < sites->blocks; b++) {
+		fv weight = sites->weight[b].v;
 		electron_set e;
 
+#if SP_REPEAT
+		/* sites in the middle of one matter: a track of that material */
+		uv word = sites->word[b].v;
+		iv left = HOLDS(weight > FV(0.0f)) & HOLDS((word >> 20 & UV(0xfu)) > UV(0));
+
+		for (int tries = 0; tries < SP_TRACKS && ANY(left); tries++) {
+			int_lanes open;
+			iv here;
+			int l = 0, k = 0;
+			uint material;
+
+			open.v = left;
+			while (l < SP_LANES - 1 && !open.at[l])
+				l++;
+			material = sites->word[b].at[l] >> 24;
+			here = left & HOLDS(word >> 24 == UV(material));
+			left &= ~here;
+			while (k < tracks && space->tracks[k].material != material)
+				k++;
+			if (k == SP_TRACKS)
+				continue;
+			if (k == tracks)
+				make_track(&space->tracks[tracks++], t, &space->kept, object, material, energy, u, v, w, positron);
+			if (!space->tracks[k].whole)
+				continue;
+			here &= HOLDS(FV(space->tracks[k].reach) < word_density(word) * word_uniform(t, word));
+			if (ANY(here)) {
+				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v, word_density(word),
+				          PICK(here, weight, FV(0.0f)), &r);
+				weight = PICK(here, FV(0.0f), weight);
+			}
+		}
+		if (!ANY(HOLDS(weight > FV(0.0f))))
+			continue;
+#endif
 		e.x = sites->x[b].v;
 		e.y = sites->y[b].v;
 		e.z = sites->z[b].v;
-		e.u = u;
-		e.v = v;
-		e.w = w;
+		e.u = FV(u);
+		e.v = FV(v);
+		e.w = FV(w);
 		e.energy = FV(energy);
-		e.weight = sites->weight[b].v;
+		e.weight = weight;
 		e.object = object;
 		e.positron = positron;
-		follow(t, photons, &e, kept);
+		follow(t, photons, &e, &space->kept);
 	}
+#if SP_REPEAT
+	for (int k = 0; k < tracks; k++)
+		send_track_photons(&space->tracks[k], t, photons);
+#endif
 }
 
 /* Klein and Nishina: the scattered photon's share of the energy; the first numbers come from outside. */
@@ -356,7 +408,7 @@ typedef struct {
 	float site, chosen, compton, azimuth;
 } first_numbers;
 
-static void follow_photon(transport *t, photon_stack *photons, kept_numbers *kept, photon *p, const first_numbers *first)
+static void follow_photon(transport *t, photon_stack *photons, work_space *space, photon *p, const first_numbers *first)
 {
 	constant sp_mc_setup *s = t->setup;
 	uint object = t->next_object++;
@@ -405,18 +457,18 @@ static void follow_photon(transport *t, photon_stack *photons, kept_numbers *kep
 				turn_photon(&on, cosine, azimuth);
 				push_photon(t, photons, &on);
 			}
-			set_free(t, photons, kept, &sites, p, electron,
+			set_free(t, photons, space, &sites, p, electron,
 			         momentum > 0.0f ? (p->energy - energy * cosine) / momentum : 1.0f, azimuth + 3.1415927f, 0);
 		} else if (kind == PHOTOELECTRIC) {
-			set_free(t, photons, kept, &sites, p, p->energy, sample_photoelectron(p->energy, &r), azimuth, 0);
+			set_free(t, photons, space, &sites, p, p->energy, sample_photoelectron(p->energy, &r), azimuth, 0);
 		} else if (kind == PAIR) {
 			float energy = p->energy - 2.0f * ELECTRON_MEV, electron = energy * sample_pair_share(t, p->energy, c1);
 
-			set_free(t, photons, kept, &sites, p, electron, sample_pair_cosine(electron, draw(&r)), azimuth, 0);
-			set_free(t, photons, kept, &sites, p, energy - electron, sample_pair_cosine(energy - electron, draw(&r)),
+			set_free(t, photons, space, &sites, p, electron, sample_pair_cosine(electron, draw(&r)), azimuth, 0);
+			set_free(t, photons, space, &sites, p, energy - electron, sample_pair_cosine(energy - electron, draw(&r)),
 			         azimuth + 3.1415927f, 1);
 		} else if (sites.chosen >= 0) { /* Rayleigh */
-			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.material[b].at[l]), x = 0.0f;
+			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24), x = 0.0f;
 
 			for (int tries = 0; tries < 100; tries++) {
 				float u = draw(&r);

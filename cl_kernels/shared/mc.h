@@ -37,12 +37,12 @@
 #define SP_MC_PAIR_ENERGIES 11
 #define SP_MC_PAIR_SHARES 33
 
-/* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 8, material
- * in the top 8. The clearance is the number of voxels in every direction that are at most SP_MC_DENSER times as dense.
- * ---- */
+/* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 4, uniformity
+ * in the next 4, material in the top 8. The clearance is the number of voxels in every direction (diagonals too) that
+ * are at most SP_MC_DENSER times as dense, the uniformity that of voxels of the same matter. ---- */
 #define SP_MC_DENSITY_UNIT 4096.0f
 #define SP_MC_DENSER 1.5f
-#define SP_MC_MAX_CLEARANCE 12
+#define SP_MC_MAX_CLEARANCE 15
 
 /* ---- Bricks of voxels: majorant of the photons' flights. word: the material if the brick is uniform, else
  * SP_MC_MIXED + class (0 soft tissue and water, 1 bone and plastics, 2 metal). ---- */
@@ -84,11 +84,12 @@ typedef struct {
 	float longest_step;        /* g/cm2 */
 	float site_scale;          /* sites of a photon per MeV of weight times energy */
 	sp_u32 least_sites, most_sites;
+	float quantum;             /* MeV: deposits of a repeated track are joined up to this */
 	float survive;             /* probability of going on after a photon's first scattering */
 	sp_u32 n_materials;
 	sp_u32 seed[2];
 } sp_mc_setup;
-SP_SAME_SIZE(sp_mc_setup, 196);
+SP_SAME_SIZE(sp_mc_setup, 200);
 
 /* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
 typedef struct {

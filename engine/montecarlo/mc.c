@@ -15,7 +15,9 @@ struct sp_mc {
 	cl_kernel transport, close;
 	cl_mem buffer[N_BUFFERS];
 	int n_buffers;
-	cl_mem tally, sum, squares, accounts;
+	cl_mem tally, sum, squares, accounts, counter;
+	size_t n_groups; /* work-items at work, of one a group */
+	cl_uint n_tallies;
 	size_t n_tally;
 	uint32_t batch_histories;
 	sp_u32 shift;
@@ -90,6 +92,7 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 		s->longest_step = 0.05f;
 		s->site_scale = 0.0f;
 		s->least_sites = s->most_sites = 1;
+		s->quantum = 0.0f;
 		s->survive = 1.0f;
 	} else {
 		s->step_per_mev = 0.20f / 1.9f;
@@ -97,8 +100,21 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 		s->site_scale = 40.0f;
 		s->least_sites = 16;
 		s->most_sites = MOST_SITES;
+		s->quantum = 0.2f;
 		s->survive = 0.5f;
 	}
+}
+
+/* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit. */
+static void share_out(sp_mc *mc)
+{
+	const sp_device_info *info = sp_device_describe(mc->device);
+	size_t bytes = info->compute_units * (mc->n_tally + 1) * 8;
+
+	mc->n_groups = info->is_cpu ? info->compute_units : info->compute_units * 512;
+	mc->n_tallies = info->is_cpu && info->compute_units > 1 && bytes <= sp_device_alloc_limit(mc->device) / 2
+	                        ? (cl_uint)info->compute_units
+	                        : 1;
 }
 
 static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
@@ -134,17 +150,19 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, particles, err)) != SP_OK)
 		goto cleanup;
 	mc->n_tally = sp_grid_voxels(tally);
-	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, (mc->n_tally + 1) * 8, NULL, "tally", err)) != SP_OK ||
+	share_out(mc);
+	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8, NULL, "tally", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->counter, mc->device, CL_MEM_READ_WRITE, 4, NULL, "counter", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->sum, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "sum of batches", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->squares, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "squares of batches", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->accounts, mc->device, CL_MEM_READ_WRITE, SP_MC_ACCOUNTS * 8, NULL, "energy accounts", err)) != SP_OK ||
-	    (st = sp_buffer_zero(mc->device, mc->tally, (mc->n_tally + 1) * 8, err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * (mc->n_tally + 1) * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->sum, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
 		goto cleanup;
-	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -cl-fast-relaxed-math",
-	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES);
+	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -cl-fast-relaxed-math",
+	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) != SP_OK)
 		goto cleanup;
 	st = sp_device_kernel(&mc->close, mc->device, "mc_transport.cl", "mc_close_batch", options, err);
@@ -191,6 +209,7 @@ void sp_mc_destroy(sp_mc *mc)
 	sp_buffer_release(&mc->sum);
 	sp_buffer_release(&mc->squares);
 	sp_buffer_release(&mc->accounts);
+	sp_buffer_release(&mc->counter);
 	if (mc->transport)
 		clReleaseKernel(mc->transport);
 	if (mc->close)
@@ -202,16 +221,17 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 {
 	cl_ulong first = batch * mc->batch_histories, n_tally = mc->n_tally;
 	cl_uint histories = mc->batch_histories, chunk = (cl_uint)mc->chunk, shift = mc->shift;
-	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(first), SP_ARG(histories), SP_ARG(chunk)};
-	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum), SP_ARG(mc->squares), SP_ARG(n_tally), SP_ARG(shift)};
+	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(mc->counter), SP_ARG(first), SP_ARG(histories), SP_ARG(chunk)};
+	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum), SP_ARG(mc->squares), SP_ARG(n_tally), SP_ARG(mc->n_tallies), SP_ARG(shift)};
 	sp_status st = SP_OK;
 
 	for (int i = 0; st == SP_OK && i < mc->n_buffers; i++)
 		st = sp_kernel_set(mc->transport, (cl_uint)i, sizeof mc->buffer[i], &mc->buffer[i], err);
-	for (int i = 0; st == SP_OK && i < 5; i++)
+	for (int i = 0; st == SP_OK && i < 6; i++)
 		st = sp_kernel_set(mc->transport, (cl_uint)(mc->n_buffers + i), last[i].bytes, last[i].value, err);
-	if (st != SP_OK || (st = sp_device_launch(mc->device, mc->transport, (histories + chunk - 1) / chunk, 1, err)) != SP_OK ||
-	    (st = sp_kernel_set_all(mc->close, closing, 5, err)) != SP_OK ||
+	if (st != SP_OK || (st = sp_buffer_zero(mc->device, mc->counter, 4, err)) != SP_OK ||
+	    (st = sp_device_launch(mc->device, mc->transport, mc->n_groups, 1, err)) != SP_OK ||
+	    (st = sp_kernel_set_all(mc->close, closing, 6, err)) != SP_OK ||
 	    (st = sp_device_launch(mc->device, mc->close, mc->n_tally, 0, err)) != SP_OK)
 		return st;
 	return sp_device_finish(mc->device, err);

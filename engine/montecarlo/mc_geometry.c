@@ -10,6 +10,9 @@
 /* A brick should be longer than most electrons' ranges, yet small against a patient. */
 #define BRICK_CM 1.5
 
+/* Neighbourhoods of voxels are looked at as far as this. */
+#define REACH_MM 30.0
+
 sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err)
 {
 	bool there[256] = {false};
@@ -62,34 +65,70 @@ static void widen(uint16_t *restrict out, const uint16_t *restrict in, const sp_
 		}
 }
 
+/* Largest r needed: electrons of therapy beams reach no farther, or rarely. */
+static sp_u32 most_rings(const sp_grid *g)
+{
+	double least = fmin(g->spacing_mm[0], fmin(g->spacing_mm[1], g->spacing_mm[2]));
+
+	return (sp_u32)fmin(fmax(ceil(REACH_MM / least), 1.0), SP_MC_MAX_CLEARANCE);
+}
+
 /* For every voxel the largest r for which all voxels within r (in every direction, diagonals too) are at most
- * SP_MC_DENSER times as dense, up to SP_MC_MAX_CLEARANCE. */
-static sp_status set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid *g, sp_error *err)
+ * SP_MC_DENSER times as dense. a, b: room for a number a voxel. */
+static void set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid *g, uint16_t *a, uint16_t *b)
 {
 	size_t n = sp_grid_voxels(g);
-	uint16_t *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
 
-	if (!a || !b) {
-		free(a);
-		free(b);
-		return sp_fail(err, SP_NO_MEMORY, "no memory for the neighbourhoods of %zu voxels", n);
-	}
 	memcpy(a, density, n * sizeof *a);
-	for (sp_u32 r = 1; r <= SP_MC_MAX_CLEARANCE; r++) {
+	for (sp_u32 r = 1; r <= most_rings(g); r++) {
 		widen(b, a, g, 0);
 		widen(a, b, g, 1);
 		widen(b, a, g, 2);
 #pragma omp parallel for
 		for (size_t v = 0; v < n; v++)
-			if ((words[v] >> 16 & 0xffu) == r - 1 && (float)b[v] <= SP_MC_DENSER * (float)density[v])
+			if ((words[v] >> 16 & 0xfu) == r - 1 && (float)b[v] <= SP_MC_DENSER * (float)density[v])
 				words[v] += 1u << 16;
 		uint16_t *t = a;
 		a = b;
 		b = t;
 	}
-	free(a);
-	free(b);
-	return SP_OK;
+}
+
+/* For every voxel the largest r for which all voxels within r are of the same matter, and inside the grid. */
+static void set_uniformity(sp_u32 *words, const sp_grid *g, uint16_t *a, uint16_t *b)
+{
+	size_t nx = g->n[0], ny = g->n[1], nz = g->n[2], plane = nx * ny, n = plane * nz, left = 0;
+
+	/* other[v]: a neighbour differs, or lies outside */
+#pragma omp parallel for
+	for (size_t k = 0; k < nz; k++)
+		for (size_t j = 0; j < ny; j++)
+			for (size_t i = 0; i < nx; i++) {
+				size_t v = k * plane + j * nx + i;
+				const sp_u32 mask = 0xff00ffffu, own = words[v] & mask;
+				bool same = i > 0 && j > 0 && k > 0 && i + 1 < nx && j + 1 < ny && k + 1 < nz;
+
+				for (size_t c = 0; same && c < 27; c++)
+					same = (words[v + (c % 3 - 1) + (c / 3 % 3 - 1) * nx + (c / 9 - 1) * plane] & mask) == own;
+				a[v] = !same;
+			}
+	for (sp_u32 r = 1; r <= most_rings(g); r++) {
+		left = 0;
+#pragma omp parallel for reduction(+ : left)
+		for (size_t v = 0; v < n; v++)
+			if (!a[v]) {
+				words[v] += 1u << 20;
+				left++;
+			}
+		if (!left)
+			return;
+		widen(b, a, g, 0);
+		widen(a, b, g, 1);
+		widen(b, a, g, 2);
+		uint16_t *t = a;
+		a = b;
+		b = t;
+	}
 }
 
 static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t per_brick[3], const sp_grid *g,
@@ -135,12 +174,12 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 {
 	const sp_grid *g = &where->grid;
 	size_t n = sp_grid_voxels(g), per_brick[3];
-	uint16_t *density = sp_alloc_array(n, sizeof *density);
+	uint16_t *density = sp_alloc_array(n, sizeof *density), *room = sp_alloc_array(n, 2 * sizeof *room);
 	double least = INFINITY;
 	sp_status st = SP_OK;
 
 	*out = (sp_mc_geometry){.n_voxels = n};
-	if (!density || !(out->voxels = sp_alloc_array(n, sizeof *out->voxels))) {
+	if (!density || !room || !(out->voxels = sp_alloc_array(n, sizeof *out->voxels))) {
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu voxels", n);
 		goto cleanup;
 	}
@@ -151,8 +190,8 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 		density[v] = (uint16_t)fminf(fmaxf(d, 0.0f), 65535.0f);
 		out->voxels[v] = (sp_u32)place[where->material[v]] << 24 | density[v];
 	}
-	if ((st = set_clearance(out->voxels, density, g, err)) != SP_OK)
-		goto cleanup;
+	set_clearance(out->voxels, density, g, room, room + n);
+	set_uniformity(out->voxels, g, room, room + n);
 	setup->bricks_n[3] = setup->n[3] = 1;
 	setup->brick_cm[3] = INFINITY;
 	for (int a = 0; a < 3; a++) {
@@ -178,6 +217,7 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 	}
 	fill_bricks(out, setup, per_brick, g, class_of);
 cleanup:
+	free(room);
 	free(density);
 	if (st != SP_OK)
 		sp_mc_geometry_finish(out);
