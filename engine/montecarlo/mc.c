@@ -247,6 +247,20 @@ sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err)
 	return st;
 }
 
+/* The last cell of each tally takes what is outside the dose grid, and is never closed. */
+static sp_status read_outside(int64_t *out, sp_mc *mc, sp_error *err)
+{
+	sp_status st = SP_OK;
+	int64_t cell;
+
+	*out = 0;
+	for (size_t k = 0; k < mc->n_tallies && st == SP_OK; k++) {
+		st = sp_buffer_read(mc->device, mc->tally, (k * (mc->n_tally + 1) + mc->n_tally) * 8, 8, &cell, err);
+		*out += st == SP_OK ? cell : 0;
+	}
+	return st;
+}
+
 sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 {
 	sp_status st;
@@ -261,8 +275,7 @@ sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 	if ((st = sp_buffer_read(mc->device, mc->sum, 0, mc->n_tally * 8, out->sum, err)) != SP_OK ||
 	    (st = sp_buffer_read(mc->device, mc->squares, 0, mc->n_tally * 8, out->squares, err)) != SP_OK ||
 	    (st = sp_buffer_read(mc->device, mc->accounts, 0, sizeof out->accounts, out->accounts, err)) != SP_OK ||
-	    /* the tally's last cell takes what is outside the dose grid, and is never closed */
-	    (st = sp_buffer_read(mc->device, mc->tally, mc->n_tally * 8, 8, &out->accounts[SP_MC_OUTSIDE], err)) != SP_OK)
+	    (st = read_outside(&out->accounts[SP_MC_OUTSIDE], mc, err)) != SP_OK)
 		sp_mc_sums_finish(out);
 	return st;
 }
