@@ -137,16 +137,26 @@ void sp_mc_dose(float *dose_gy, float *sigma_gy, const sp_mc_scoring *s, const s
 	}
 }
 
-/* Mean over a voxel and its neighbours on the grid. */
-static float smooth(const float *dose, const sp_grid *g, size_t i, size_t j, size_t k)
+static bool is_air(const sp_mc_scoring *s, size_t v)
 {
+	return s->density_g_cm3[v] < AIR_G_CM3;
+}
+
+/* Mean over a voxel and its neighbours, those of air left out. */
+static float smooth(const float *dose, const sp_mc_scoring *s, size_t i, size_t j, size_t k)
+{
+	const sp_grid *g = &s->grid;
 	double sum = 0.0;
 	size_t n = 0;
 
 	for (size_t c = k ? k - 1 : 0; c <= k + 1 && c < g->n[2]; c++)
 		for (size_t b = j ? j - 1 : 0; b <= j + 1 && b < g->n[1]; b++)
-			for (size_t a = i ? i - 1 : 0; a <= i + 1 && a < g->n[0]; a++, n++)
-				sum += (double)dose[sp_grid_index(g, a, b, c)];
+			for (size_t a = i ? i - 1 : 0; a <= i + 1 && a < g->n[0]; a++) {
+				size_t v = sp_grid_index(g, a, b, c);
+
+				sum += is_air(s, v) ? 0.0 : (double)dose[v];
+				n += !is_air(s, v);
+			}
 	return (float)(sum / (double)n);
 }
 
@@ -166,9 +176,9 @@ sp_status sp_mc_judge(sp_mc_quality *out, const sp_mc_scoring *s, const float *d
 			for (size_t i = 0; i < g->n[0]; i++) {
 				size_t v = sp_grid_index(g, i, j, k);
 
-				if (s->density_g_cm3[v] < AIR_G_CM3)
+				if (is_air(s, v))
 					continue;
-				smoothed[v] = smooth(dose, g, i, j, k);
+				smoothed[v] = smooth(dose, s, i, j, k);
 				most = smoothed[v] > most ? smoothed[v] : most;
 			}
 	/* one after another: a sum whose order threads choose would not always stop a run at the same batch */
