@@ -164,8 +164,8 @@ static void squares_that_could_wrap_are_noticed(void **state)
 static void batches_grow_with_the_grid(void **state)
 {
 	(void)state;
-	assert_int_equal(sp_mc_batch_for(1000), 1 << 14);
-	assert_int_equal(sp_mc_batch_for(1000000), 1 << 17);
+	assert_int_equal(sp_mc_batch_for(1000), 1 << 15);
+	assert_int_equal(sp_mc_batch_for(4000000), 1 << 17);
 	assert_int_equal(sp_mc_batch_for(100000000), 1 << 20);
 }
 

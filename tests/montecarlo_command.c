@@ -290,6 +290,37 @@ static void electrons_end_at_their_range(void **state)
 	free(dose);
 }
 
+/* Three wide beams on water: both engines in absolute dose. 1 % of statistics a voxel are nothing over hundreds; the
+ * pencil beam's own error is the tolerance. */
+static void the_dose_of_a_plan_is_that_of_the_pencil_beam_in_water(void **state)
+{
+	double sum = 0.0, pencil_sum = 0.0;
+	float *dose, *pencil, most = 0.0f;
+	uint64_t n, m;
+
+	(void)state;
+	do_run("phantom tg119-c-shape -o tg.h5 --voxel-mm 6");
+	do_run("plan tg.h5 -o plan.h5 --grid-mm 6 --bixel-mm 15 --beams 0,100,250 --max-time 2");
+	do_run("dose tg.h5 plan.h5 -o pm.h5 --engine mc --uncertainty 2%");
+	dose = read_dataset("pm.h5", "/dose/dose_gy", SP_H5_F32, &n);
+	pencil = read_dataset("plan.h5", "/dose/dose_gy", SP_H5_F32, &m);
+	assert_int_equal(n, m);
+	for (uint64_t v = 0; v < n; v++)
+		most = fmaxf(most, pencil[v]);
+	for (uint64_t v = 0; v < n; v++)
+		if (pencil[v] > 0.5f * most) {
+			sum += (double)dose[v];
+			pencil_sum += (double)pencil[v];
+		}
+	if (!(fabs(sum / pencil_sum - 1.0) < 0.02))
+		fail_msg("Monte Carlo gives %.4f of the pencil beam's dose", sum / pencil_sum);
+	free(dose);
+	free(pencil);
+	do_run("info pm.h5");
+	assert_says("/dose/sigma_gy");
+	assert_int_equal(run("dose tg.h5 plan.h5 -o bad.h5 --engine mc --spectrum mohan6"), 2);
+}
+
 /* Over cortical bone the ratio of stopping powers is 1.11, in water 1; the same histories, so no statistics. */
 static void dose_to_water_is_dose_to_medium_times_a_ratio(void **state)
 {
@@ -387,6 +418,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(energy_is_accounted_for),
 	        cmocka_unit_test(electrons_end_at_their_range),
 	        cmocka_unit_test(dose_to_water_is_dose_to_medium_times_a_ratio),
+	        cmocka_unit_test(the_dose_of_a_plan_is_that_of_the_pencil_beam_in_water),
 	        cmocka_unit_test(few_batches_and_little_time_are_said),
 	        cmocka_unit_test(wrong_use_is_one_line_and_exit_2),
 	};
