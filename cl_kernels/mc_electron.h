@@ -11,6 +11,7 @@
 #define MAX_STEPS 2000
 #define KEPT_STEPS 96
 #define SET_STACK 10
+#define EACH_SET _Pragma("unroll") for (int j = 0; j < SP_SETS; j++)
 #define ELECTRON_MEV 0.51099895f
 #define TYPICAL_STOPPING 1.9f /* MeV cm2/g: for the energy in the middle of a step, where only the second order counts */
 
@@ -174,13 +175,13 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	iv inside = inside_box(e->x, e->y, e->z, s->extent_cm) & at;
 	uv word = voxel_words(t, e->x, e->y, e->z, inside), material = word >> 24,
 	   row = material * UV(SP_MC_ROWS) + energy_row(e->energy);
-	fv density = word_density(word), stopping, g1, eta, discrete, moller, flight, unused, total, number;
+	fv density = word_density(word), discrete, moller, flight, unused, total, number;
 	iv accepted, hard, radiates, flies;
 	random_stream r = {(uint4)(t->base.x, t->base.y, e->object ^ 0x80000000u, step << 8), t->key, (float4)(0.0f), 0};
 	float kind, share, azimuth, all;
 
-	gather_rows(&stopping, &g1, &eta, &discrete, t->electron, row);
-	gather_rows(&moller, &flight, &unused, &unused, t->event, row);
+	discrete = gather_float((global const float *)t->electron + 3, row << 2);
+	gather_columns(&moller, &flight, &unused, t->event, row);
 	flight = e->positron ? flight : FV(0.0f);
 	total = discrete + flight;
 	accepted = inside & HOLDS(FV(accept) * majorant * FV(s->event_majorant) < density * total);
@@ -211,6 +212,7 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		send_photon(t, photons, e, l, all, both - k, clamp((p - k * c) / (both - k), -1.0f, 1.0f),
 		            azimuth + 3.1415927f);
 		/* what the other lanes would have sent differs by their energies: on average the same */
+		t->balance += lane_sum(PICK(flies, (e->energy + FV(2.0f * ELECTRON_MEV)) * e->weight, FV(0.0f))) - all * both;
 		e->energy = PICK(flies, FV(0.0f), e->energy);
 		e->weight = PICK(flies, FV(0.0f), e->weight);
 	}
@@ -221,7 +223,9 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		      c = 2.0f * draw(&r) - 1.0f;
 
 		send_photon(t, photons, e, l, all, lane(k, l), (c + beta) / (1.0f + beta * c), azimuth);
-		e->energy = PICK(radiates, max(e->energy - k, FV(0.0f)), e->energy);
+		k = PICK(radiates, min(k, e->energy), FV(0.0f));
+		t->balance += lane_sum(k * e->weight) - all * lane(k, l);
+		e->energy -= k;
 	}
 	if (ANY(hard)) { /* Moller */
 		fv low = FV(s->electron_cut) / e->energy, tau = e->energy / FV(ELECTRON_MEV), tau1 = tau + FV(1.0f);
@@ -266,116 +270,175 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	}
 }
 
-/* Follows one set until all its lanes have stopped or left. Lanes without weight are not there. */
-static void follow_set(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e,
-                       kept_numbers *kept)
+/* Lanes of no more energy than the cut-off stop where they are. */
+static void stop(transport *t, photon_stack *photons, electron_set *e, uint step)
 {
-	constant sp_mc_setup *s = t->setup;
-	iv alive = HOLDS(e->weight > FV(0.0f));
+	iv stopped = HOLDS(e->weight > FV(0.0f)) & HOLDS(e->energy <= FV(t->setup->electron_cut)),
+	   inside = inside_box(e->x, e->y, e->z, t->setup->extent_cm);
 
-	for (uint step = 0; step < MAX_STEPS && ANY(alive); step++) {
-		step_numbers number = step_of(t, kept, e->object, step);
-		iv inside = inside_box(e->x, e->y, e->z, s->extent_cm) & alive, events, stopped, gone = alive & ~inside;
-		uv word, at;
-		fv density, clearance, thickness, length, majorant, free_length, before, xh, yh, zh, mass, stopping, g1, eta,
-		        discrete, loss, k, y, c, sine;
-
-		if (ANY(gone)) {
-			t->escaped += lane_sum(PICK(gone, (e->energy + FV(e->positron ? 2.0f * ELECTRON_MEV : 0.0f)) * e->weight,
-			                            FV(0.0f)));
-			alive = inside;
-			e->weight = PICK(gone, FV(0.0f), e->weight);
-			if (!ANY(alive))
-				return;
-		}
-		word = voxel_words(t, e->x, e->y, e->z, inside);
-		density = word_density(word);
-		clearance = word_clearance(t, word);
-		thickness = min(e->energy * FV(s->step_per_mev), FV(s->longest_step));
-		free_length = thickness / max(density, FV(1e-6f));
-		length = min(free_length, clearance);
-		majorant = density * FV(SP_MC_DENSER);
-		if (ANY(HOLDS(free_length > clearance) & inside)) { /* denser matter is near: what is densest around? */
-			uv brick = PICK(inside, cell_of(e->x, e->y, e->z, s->bricks_per_cm, s->bricks_n), UV(0));
-			fv near;
-			float_lanes n;
-			uint_lanes b;
-			iv closer;
-
-			b.v = brick;
-			for (int l = 0; l < SP_LANES; l++)
-				n.at[l] = t->bricks[b.at[l]].near_density;
-			/* what is farther than the neighbouring bricks has not been looked at */
-			near = min(thickness / max(n.v, FV(1e-6f)), FV(s->brick_cm[3]));
-			closer = HOLDS(free_length > clearance) & HOLDS(near > clearance);
-			length = PICK(closer, min(near, free_length), length);
-			majorant = PICK(closer, n.v, majorant);
-		}
-		before = FV(number.event) / max(majorant * FV(s->event_majorant), FV(1e-9f));
-		events = HOLDS(before < length) & alive;
-		length = min(length, before);
-		/* to the hinge, where the step's matter is taken */
-		k = length * FV(number.hinge);
-		xh = e->x + k * e->u;
-		yh = e->y + k * e->v;
-		zh = e->z + k * e->w;
-		inside = inside_box(xh, yh, zh, s->extent_cm) & alive;
-		word = voxel_words(t, xh, yh, zh, inside);
-		mass = word_density(word) * length;
-		at = (word >> 24) * UV(SP_MC_ROWS) + energy_row(max(e->energy - FV(0.5f * TYPICAL_STOPPING) * mass,
-		                                                     FV(0.25f) * e->energy));
-		gather_rows(&stopping, &g1, &eta, &discrete, t->electron, at);
-		loss = min(stopping * mass, e->energy);
-		deposit(t, xh, yh, zh, loss * e->weight);
-		e->energy -= loss;
-		k = g1 * mass;
-		{
-			iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
-			uv where = UV(number.node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta)) * UV(SP_MC_KS) + AS_UV(bin);
-
-			y = min(k * gather_float(t->scattering, where), FV(1.0f));
-		}
-		c = FV(1.0f) - FV(2.0f) * y;
-		sine = FV(2.0f) * sqrt(y * (FV(1.0f) - y));
-		turn(&e->u, &e->v, &e->w, c, sine, FV(number.cosine), FV(number.sine));
-		k = length * FV(1.0f - number.hinge);
-		e->x = xh + k * e->u;
-		e->y = yh + k * e->v;
-		e->z = zh + k * e->w;
-		if (ANY(events))
-			collide(t, photons, stack, n_stack, e, events, majorant, number.accept, step);
-		alive = HOLDS(e->weight > FV(0.0f));
-		stopped = alive & HOLDS(e->energy <= FV(s->electron_cut));
-		if (ANY(stopped)) {
-			inside = inside_box(e->x, e->y, e->z, s->extent_cm);
-			deposit(t, e->x, e->y, e->z, PICK(stopped & inside, e->energy * e->weight, FV(0.0f)));
-			if (ANY(stopped & ~inside))
-				t->escaped += lane_sum(PICK(stopped & ~inside,
-				                            (e->energy + FV(e->positron ? 2.0f * ELECTRON_MEV : 0.0f)) * e->weight,
-				                            FV(0.0f)));
-			if (e->positron && ANY(stopped & inside))
-				annihilate_at_rest(t, photons, e, PICK(stopped & inside, e->weight, FV(0.0f)), step);
-			e->weight = PICK(stopped, FV(0.0f), e->weight);
-			alive = HOLDS(e->weight > FV(0.0f));
-		}
-	}
-	if (ANY(alive)) {
-		fv stays = PICK(alive, e->energy * e->weight, FV(0.0f));
-
-		t->lost += lane_sum(stays);
-	}
+	if (!ANY(stopped))
+		return;
+	deposit(t, e->x, e->y, e->z, PICK(stopped & inside, e->energy * e->weight, FV(0.0f)));
+	if (ANY(stopped & ~inside))
+		t->escaped += lane_sum(PICK(stopped & ~inside,
+		                            (e->energy + FV(e->positron ? 2.0f * ELECTRON_MEV : 0.0f)) * e->weight, FV(0.0f)));
+	if (e->positron && ANY(stopped & inside))
+		annihilate_at_rest(t, photons, e, PICK(stopped & inside, e->weight, FV(0.0f)), step);
+	e->weight = PICK(stopped, FV(0.0f), e->weight);
 }
 
-/* Follows a set and all that it knocks on. */
+/* Follows SP_SETS sets of one object until all their lanes have stopped or left. Lanes without weight are not there. Each
+ * phase of a step is done for all sets before the next phase: one set alone would wait for its own gathers. */
+static void follow_sets(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e,
+                        kept_numbers *kept)
+{
+	constant sp_mc_setup *s = t->setup;
+	const float rest = e->positron ? 2.0f * ELECTRON_MEV : 0.0f;
+	fv x[SP_SETS], y[SP_SETS], z[SP_SETS], u[SP_SETS], v[SP_SETS], w[SP_SETS], energy[SP_SETS], weight[SP_SETS];
+	/* matter where the step begins: how dense, and how far around there is nothing much denser */
+	fv density[SP_SETS], clearance[SP_SETS];
+	uint step;
+
+	EACH_SET {
+		x[j] = e[j].x;
+		y[j] = e[j].y;
+		z[j] = e[j].z;
+		u[j] = e[j].u;
+		v[j] = e[j].v;
+		w[j] = e[j].w;
+		energy[j] = e[j].energy;
+		weight[j] = e[j].weight;
+		density[j] = FV(0.0f);
+		clearance[j] = FV(-1.0f);
+	}
+	for (step = 0; step < MAX_STEPS; step++) {
+		step_numbers number = step_of(t, kept, e->object, step);
+		iv alive[SP_SETS], inside[SP_SETS], events[SP_SETS], near_dense[SP_SETS], left = IV(0);
+		fv length[SP_SETS], majorant[SP_SETS], mass[SP_SETS], xh[SP_SETS], yh[SP_SETS], zh[SP_SETS];
+		fv stopping[SP_SETS], g1[SP_SETS], eta[SP_SETS], loss[SP_SETS];
+		uv word[SP_SETS], voxel[SP_SETS], row[SP_SETS];
+
+		EACH_SET {
+			alive[j] = HOLDS(weight[j] > FV(0.0f));
+			inside[j] = inside_box(x[j], y[j], z[j], s->extent_cm) & alive[j];
+			if (ANY(alive[j] & ~inside[j])) {
+				t->escaped += lane_sum(PICK(alive[j] & ~inside[j], (energy[j] + FV(rest)) * weight[j], FV(0.0f)));
+				alive[j] = inside[j];
+				weight[j] = PICK(alive[j], weight[j], FV(0.0f));
+			}
+			left |= alive[j];
+		}
+		if (!ANY(left))
+			return;
+		EACH_SET { /* how far */
+			fv thickness = min(energy[j] * FV(s->step_per_mev), FV(s->longest_step));
+			fv free_length = thickness / max(density[j], FV(1e-6f)), before;
+
+			if (ANY(HOLDS(free_length > clearance[j]) & inside[j])) { /* the last hinge's matter does not reach that far */
+				word[j] = voxel_words(t, x[j], y[j], z[j], inside[j]);
+				density[j] = word_density(word[j]);
+				clearance[j] = word_clearance(t, word[j]);
+				free_length = thickness / max(density[j], FV(1e-6f));
+			}
+			length[j] = min(free_length, clearance[j]);
+			majorant[j] = density[j] * FV(SP_MC_DENSER);
+			near_dense[j] = HOLDS(free_length > clearance[j]) & inside[j];
+			if (ANY(near_dense[j])) { /* what is densest around? */
+				uint_lanes b;
+				float_lanes n;
+				fv near;
+
+				b.v = PICK(inside[j], cell_of(x[j], y[j], z[j], s->bricks_per_cm, s->bricks_n), UV(0));
+				for (int l = 0; l < SP_LANES; l++)
+					n.at[l] = t->bricks[b.at[l]].near_density;
+				/* what is farther than the neighbouring bricks has not been looked at */
+				near = min(thickness / max(n.v, FV(1e-6f)), FV(s->brick_cm[3]));
+				near_dense[j] &= HOLDS(near > clearance[j]);
+				length[j] = PICK(near_dense[j], min(near, free_length), length[j]);
+				majorant[j] = PICK(near_dense[j], n.v, majorant[j]);
+			}
+			before = FV(number.event) / max(majorant[j] * FV(s->event_majorant), FV(1e-9f));
+			events[j] = HOLDS(before < length[j]) & alive[j];
+			length[j] = min(length[j], before);
+		}
+		EACH_SET { /* to the hinge, where the step's matter is taken */
+			fv k = length[j] * FV(number.hinge);
+
+			xh[j] = x[j] + k * u[j];
+			yh[j] = y[j] + k * v[j];
+			zh[j] = z[j] + k * w[j];
+			inside[j] = inside_box(xh[j], yh[j], zh[j], s->extent_cm) & alive[j];
+			voxel[j] = voxel_cells(t, xh[j], yh[j], zh[j], inside[j]);
+			word[j] = PICK(inside[j], gather(t->voxels, voxel[j]), UV(0));
+		}
+		EACH_SET {
+			density[j] = word_density(word[j]);
+			clearance[j] = word_clearance(t, word[j]) - length[j] * FV(1.0f - number.hinge);
+			mass[j] = density[j] * length[j];
+			row[j] = (word[j] >> 24) * UV(SP_MC_ROWS) +
+			         energy_row(max(energy[j] - FV(0.5f * TYPICAL_STOPPING) * mass[j], FV(0.25f) * energy[j]));
+			gather_columns(&stopping[j], &g1[j], &eta[j], t->electron, row[j]);
+		}
+		EACH_SET {
+			loss[j] = min(stopping[j] * mass[j], energy[j]);
+			if (ANY(alive[j]))
+				deposit_in_voxels(t, voxel[j], xh[j], yh[j], zh[j], loss[j] * weight[j]);
+			energy[j] -= loss[j];
+		}
+		EACH_SET { /* scattering */
+			fv k = g1[j] * mass[j], share, rest_of_step = length[j] * FV(1.0f - number.hinge);
+			iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
+			uv where = UV(number.node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta[j])) * UV(SP_MC_KS) + AS_UV(bin);
+
+			share = min(k * gather_float(t->scattering, where), FV(1.0f)); /* (1 - cos theta) / 2 */
+			turn(&u[j], &v[j], &w[j], FV(1.0f) - FV(2.0f) * share, FV(2.0f) * sqrt(share * (FV(1.0f) - share)),
+			     FV(number.cosine), FV(number.sine));
+			x[j] = xh[j] + rest_of_step * u[j];
+			y[j] = yh[j] + rest_of_step * v[j];
+			z[j] = zh[j] + rest_of_step * w[j];
+		}
+		EACH_SET {
+			iv stopped = alive[j] & HOLDS(energy[j] <= FV(s->electron_cut));
+
+			if (!ANY(events[j] | stopped))
+				continue;
+			e[j].x = x[j];
+			e[j].y = y[j];
+			e[j].z = z[j];
+			e[j].u = u[j];
+			e[j].v = v[j];
+			e[j].w = w[j];
+			e[j].energy = energy[j];
+			e[j].weight = weight[j];
+			if (ANY(events[j]))
+				collide(t, photons, stack, n_stack, e + j, events[j], majorant[j], number.accept, step);
+			stop(t, photons, e + j, step);
+			u[j] = e[j].u;
+			v[j] = e[j].v;
+			w[j] = e[j].w;
+			energy[j] = e[j].energy;
+			weight[j] = e[j].weight;
+		}
+	}
+	EACH_SET
+	t->lost += lane_sum(energy[j] * weight[j]);
+}
+
+/* Follows sets of one object and all that they knock on. */
 static void follow(transport *t, photon_stack *photons, electron_set *first, kept_numbers *kept)
 {
-	electron_set stack[SET_STACK], now = *first;
+	electron_set stack[SET_STACK], *now = first;
 	int n = 0;
 
 	for (;;) {
-		follow_set(t, photons, stack, &n, &now, kept);
+		follow_sets(t, photons, stack, &n, now, kept);
 		if (n == 0)
 			return;
-		now = stack[--n];
+		now = first;
+		now[0] = stack[--n];
+		for (int j = 1; j < SP_SETS; j++) {
+			now[j] = now[0];
+			now[j].weight = FV(0.0f);
+		}
 	}
 }

@@ -15,6 +15,7 @@ typedef struct {
 	uint next_object;
 	/* energy accounts of the history, MeV times weight */
 	float escaped, lost;
+	float balance; /* killed by roulette less what the survivors took over, and the like: 0 on average */
 } transport;
 
 static inline iv inside_box(fv x, fv y, fv z, constant float *extent)
@@ -32,13 +33,15 @@ static inline uv cell_of(fv x, fv y, fv z, constant float *per_cm, constant uint
 	return (k * UV(n[1]) + j) * UV(n[0]) + i;
 }
 
-/* The voxel words at points; 0 (vacuum) outside. */
+/* The voxels of points, 0 for those outside, and their words (vacuum outside). */
+static inline uv voxel_cells(const transport *t, fv x, fv y, fv z, iv inside)
+{
+	return PICK(inside, cell_of(x, y, z, t->setup->voxels_per_cm, t->setup->n), UV(0));
+}
+
 static inline uv voxel_words(const transport *t, fv x, fv y, fv z, iv inside)
 {
-	uv index = cell_of(x, y, z, t->setup->voxels_per_cm, t->setup->n);
-
-	index = PICK(inside, index, UV(0));
-	return PICK(inside, gather(t->voxels, index), UV(0));
+	return PICK(inside, gather(t->voxels, voxel_cells(t, x, y, z, inside)), UV(0));
 }
 
 static inline fv word_density(uv word)
@@ -57,6 +60,17 @@ static inline fv word_uniform(const transport *t, uv word)
 	return TO_FV(AS_IV((word >> 20) & UV(0xfu))) * FV(t->setup->clearance_cm);
 }
 
+static inline void add_to_cells(transport *t, uv cells, fv energy)
+{
+	uint_lanes cell;
+	int_lanes units;
+
+	cell.v = cells;
+	units.v = TO_IV(energy * FV(SP_MC_TALLY_UNIT) + FV(0.5f));
+	for (int l = 0; l < SP_LANES; l++)
+		TALLY_ADD(t->tally + cell.at[l], units.at[l]);
+}
+
 /* Adds energy (MeV times weight) at points; lanes that are not to count have energy 0. */
 static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
 {
@@ -66,11 +80,18 @@ static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
 	iv inside = HOLDS(i >= FV(0.0f)) & HOLDS(i < FV((float)s->tally_n[0])) & HOLDS(j >= FV(0.0f)) &
 	            HOLDS(j < FV((float)s->tally_n[1])) & HOLDS(k >= FV(0.0f)) & HOLDS(k < FV((float)s->tally_n[2]));
 	uint_lanes cell;
-	int_lanes units;
 
 	cell.v = PICK(inside, (AS_UV(TO_IV(k)) * UV(s->tally_n[1]) + AS_UV(TO_IV(j))) * UV(s->tally_n[0]) + AS_UV(TO_IV(i)),
 	              UV(s->tally_n[3])); /* one cell more takes what is outside */
-	units.v = TO_IV(energy * FV(SP_MC_TALLY_UNIT) + FV(0.5f));
-	for (int l = 0; l < SP_LANES; l++)
-		TALLY_ADD(t->tally + cell.at[l], units.at[l]);
+	add_to_cells(t, cell.v, energy);
+}
+
+/* The same where the points' voxels are known; lanes outside have energy 0. */
+static inline void deposit_in_voxels(transport *t, uv voxel, fv x, fv y, fv z, fv energy)
+{
+#if SP_SAME_GRID
+	add_to_cells(t, voxel, energy);
+#else
+	deposit(t, x, y, z, energy);
+#endif
 }

@@ -69,46 +69,48 @@ static inline iv lane_numbers(void)
 #endif
 }
 
+/* Where the compiler has it, the processor's own gather: loops over lanes go through memory, and a wide load stalls on
+ * the narrow stores before it. */
+#if SP_LANES == 16 && defined(__AVX512F__) && defined(__has_builtin)
+#if __has_builtin(__builtin_ia32_gathersiv16sf) && __has_builtin(__builtin_ia32_gathersiv16si)
+#define SP_GATHER 1
+typedef float native_float16 __attribute__((vector_size(64)));
+typedef int native_int16 __attribute__((vector_size(64)));
+#endif
+#endif
+#ifndef SP_GATHER
+#define SP_GATHER 0
+#endif
+
 static inline uv gather(global const uint *table, uv index)
 {
+#if SP_GATHER
+	return AS_UV(__builtin_ia32_gathersiv16si((native_int16)IV(0), (const void *)(size_t)table,
+	                                          __builtin_astype(index, native_int16), (ushort)0xffff, 4));
+#else
 	uint_lanes i, out;
 
 	i.v = index;
 	for (int l = 0; l < SP_LANES; l++)
 		out.at[l] = table[i.at[l]];
 	return out.v;
+#endif
 }
 
 static inline fv gather_float(global const float *table, uv index)
 {
-	uint_lanes i;
-	float_lanes out;
-
-	i.v = index;
-	for (int l = 0; l < SP_LANES; l++)
-		out.at[l] = table[i.at[l]];
-	return out.v;
+	return AS_FV(gather((global const uint *)table, index));
 }
 
-/* Rows of four floats, each column to a vector of its own. */
-static inline void gather_rows(fv *a, fv *b, fv *c, fv *d, global const float4 *table, uv index)
+/* The first three columns of rows of four floats. */
+static inline void gather_columns(fv *a, fv *b, fv *c, global const float4 *table, uv index)
 {
-	uint_lanes i;
-	float_lanes p, q, r, s;
+	global const float *first = (global const float *)table;
 
-	i.v = index;
-	for (int l = 0; l < SP_LANES; l++) {
-		float4 row = table[i.at[l]];
-
-		p.at[l] = row.x;
-		q.at[l] = row.y;
-		r.at[l] = row.z;
-		s.at[l] = row.w;
-	}
-	*a = p.v;
-	*b = q.v;
-	*c = r.v;
-	*d = s.v;
+	index <<= 2;
+	*a = gather_float(first, index);
+	*b = gather_float(first + 1, index);
+	*c = gather_float(first + 2, index);
 }
 
 static inline float lane_sum(fv x)

@@ -1,7 +1,7 @@
 /* Photons. A flight is decided for several stratified sites at once: sites are flights of their own along the same ray,
  * each with its share of the weight (Woodcock tracking, with a majorant for every brick that the ray crosses). One
  * sampled interaction serves all of them, and the electrons that it sets free are followed from every site
- * (mc_electron.h); one site, chosen evenly, carries the photon on. */
+ * (mc_electron.h); one site, drawn by weight, carries the photon on. */
 
 #define MAX_SEGMENTS (3 * SP_MC_MAX_BRICKS_PER_AXIS)
 #define MAX_BLOCKS (SP_MOST_SITES / SP_LANES)
@@ -124,21 +124,21 @@ typedef struct {
 	float_lanes x[MAX_BLOCKS], y[MAX_BLOCKS], z[MAX_BLOCKS], weight[MAX_BLOCKS]; /* weight 0: flew out */
 	uint_lanes word[MAX_BLOCKS]; /* of the voxel */
 	int blocks;
-	int chosen; /* site that carries the photon on, -1: it flew out */
-	int alike;  /* all of one material */
+	int there; /* how many there are */
+	int alike; /* all of one material */
 } photon_sites;
 
-/* Places n_sites sites on the path; number: where in their strata; choice: which one carries on. */
+/* Places n_sites sites on the path, as many of them as do not fly out; number: where in their strata. */
 static void place_sites(photon_sites *out, const transport *t, const photon *p, const photon_tables *tables,
-                        const ray_path *path, int n_sites, float number, float choice, uint object)
+                        const ray_path *path, int n_sites, float number, uint object)
 {
 	float total = path->depth[path->n - 1], share = 1.0f / (float)n_sites;
 	/* sites beyond have flown out whatever they meet */
-	int within = min((int)ceil((float)n_sites * (1.0f - exp(-total)) - number) + 1, n_sites), chosen = (int)(choice * (float)n_sites);
+	int within = min((int)ceil((float)n_sites * (1.0f - exp(-total)) - number) + 1, n_sites);
 	uint tries = 0, first_material = 0xffffffffu;
 
 	out->blocks = (within + SP_LANES - 1) / SP_LANES;
-	out->chosen = chosen < within ? chosen : -1;
+	out->there = 0;
 	out->alike = 1;
 	for (int b = 0; b < out->blocks; b++) {
 		fv j = TO_FV(lane_numbers() + IV(b * SP_LANES)) + FV(number);
@@ -193,13 +193,10 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 					if (first_material == 0xffffffffu)
 						first_material = words.at[l] >> 24;
 					out->alike &= words.at[l] >> 24 == first_material;
+					out->there++;
 				}
-			if (chosen >= b * SP_LANES && chosen < (b + 1) * SP_LANES && !d.at[chosen - b * SP_LANES])
-				out->chosen = -1;
 		}
 	}
-	if (first_material == 0xffffffffu)
-		out->blocks = 0;
 }
 
 enum { COMPTON, PHOTOELECTRIC, PAIR, RAYLEIGH, N_INTERACTIONS };
@@ -214,47 +211,49 @@ static inline float interaction_share(const transport *t, const photon_tables *t
 }
 
 /* Which interaction all sites have: drawn with the mean probability over the sites, whose weights then carry how much
- * more or less likely it is in their own material. The factor of the chosen site comes back. */
-static int choose_interaction(float *chosen_factor, photon_sites *sites, const transport *t, const photon_tables *tables,
-                              float number)
+ * more or less likely it is in their own material. Their sum stays the same. */
+static int choose_interaction(photon_sites *sites, const transport *t, const photon_tables *tables, float number)
 {
 	float mean[N_INTERACTIONS] = {0.0f, 0.0f, 0.0f, 0.0f}, sum = 0.0f;
 	int kind = 0;
 
-	*chosen_factor = 1.0f;
-	if (sites->alike) {
-		uint material = 0;
-
-		for (int b = 0; b < sites->blocks; b++)
-			for (int l = 0; l < SP_LANES; l++)
-				if (sites->weight[b].at[l] > 0.0f)
-					material = sites->word[b].at[l] >> 24;
-		for (int k = 0; k < N_INTERACTIONS; k++)
-			mean[k] = interaction_share(t, tables, k, material);
-		sum = 1.0f;
-	} else {
-		for (int b = 0; b < sites->blocks; b++)
-			for (int l = 0; l < SP_LANES; l++)
-				if (sites->weight[b].at[l] > 0.0f) {
-					for (int k = 0; k < N_INTERACTIONS; k++)
-						mean[k] += interaction_share(t, tables, k, sites->word[b].at[l] >> 24);
-					sum += 1.0f;
-				}
-	}
+	for (int b = 0; b < sites->blocks; b++)
+		for (int l = 0; l < SP_LANES; l++) {
+			if (sites->weight[b].at[l] == 0.0f || (sites->alike && sum > 0.0f))
+				continue;
+			for (int k = 0; k < N_INTERACTIONS; k++)
+				mean[k] += interaction_share(t, tables, k, sites->word[b].at[l] >> 24);
+			sum += 1.0f;
+		}
 	number *= mean[0] + mean[1] + mean[2] + mean[3];
 	while (kind < N_INTERACTIONS - 1 && number >= mean[kind])
 		number -= mean[kind++];
 	if (!sites->alike)
 		for (int b = 0; b < sites->blocks; b++)
 			for (int l = 0; l < SP_LANES; l++)
-				if (sites->weight[b].at[l] > 0.0f) {
-					float factor = interaction_share(t, tables, kind, sites->word[b].at[l] >> 24) * sum / mean[kind];
-
-					sites->weight[b].at[l] *= factor;
-					if (b * SP_LANES + l == sites->chosen)
-						*chosen_factor = factor;
-				}
+				if (sites->weight[b].at[l] > 0.0f)
+					sites->weight[b].at[l] *=
+					        interaction_share(t, tables, kind, sites->word[b].at[l] >> 24) * sum / mean[kind];
 	return kind;
+}
+
+/* The site that carries the photon on for all: block and lane, drawn by weight. weight: of a site, if alike. */
+static void choose_site(int *block, int *at, const photon_sites *sites, float sum, float number)
+{
+	float left = number * sum;
+
+	for (int b = 0; b < sites->blocks; b++)
+		for (int l = 0; l < SP_LANES; l++) {
+			float w = sites->weight[b].at[l];
+
+			if (w == 0.0f)
+				continue;
+			*block = b;
+			*at = l;
+			left -= w;
+			if (left < 0.0f)
+				return;
+		}
 }
 
 static void deposit_at_sites(transport *t, const photon_sites *sites, float energy)
@@ -269,6 +268,8 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 {
 	uint object = t->next_object++;
 	float u = p->u, v = p->v, w = p->w;
+	electron_set e[SP_SETS];
+	int n = 0;
 #if SP_REPEAT
 	random_stream r = {(uint4)(t->base.x, t->base.y, object ^ 0x20000000u, 0), t->key, (float4)(0.0f), 0};
 	int tracks = 0;
@@ -282,7 +283,6 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 	turn_one(&u, &v, &w, cosine, sqrt(1.0f - cosine * cosine), cos(azimuth), sin(azimuth));
 	for (int b = 0; b < sites->blocks; b++) {
 		fv weight = sites->weight[b].v;
-		electron_set e;
 
 #if SP_REPEAT
 		/* sites in the middle of one matter: a track of that material */
@@ -319,17 +319,27 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 		if (!ANY(HOLDS(weight > FV(0.0f))))
 			continue;
 #endif
-		e.x = sites->x[b].v;
-		e.y = sites->y[b].v;
-		e.z = sites->z[b].v;
-		e.u = FV(u);
-		e.v = FV(v);
-		e.w = FV(w);
-		e.energy = FV(energy);
-		e.weight = weight;
-		e.object = object;
-		e.positron = positron;
-		follow(t, photons, &e, &space->kept);
+		e[n].x = sites->x[b].v;
+		e[n].y = sites->y[b].v;
+		e[n].z = sites->z[b].v;
+		e[n].u = FV(u);
+		e[n].v = FV(v);
+		e[n].w = FV(w);
+		e[n].energy = FV(energy);
+		e[n].weight = weight;
+		e[n].object = object;
+		e[n].positron = positron;
+		if (++n == SP_SETS) {
+			follow(t, photons, e, &space->kept);
+			n = 0;
+		}
+	}
+	if (n > 0) {
+		for (int j = n; j < SP_SETS; j++) {
+			e[j] = e[0];
+			e[j].weight = FV(0.0f);
+		}
+		follow(t, photons, e, &space->kept);
 	}
 #if SP_REPEAT
 	for (int k = 0; k < tracks; k++)
@@ -413,7 +423,7 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 	constant sp_mc_setup *s = t->setup;
 	uint object = t->next_object++;
 	random_stream r = {(uint4)(t->base.x, t->base.y, object, 0), t->key, (float4)(0.0f), 0};
-	float number = draw(&r), choice = draw(&r), c1 = draw(&r), azimuth = draw(&r), factor;
+	float number = draw(&r), choice = draw(&r), c1 = draw(&r), azimuth = draw(&r), weight;
 	photon_tables tables;
 	ray_path path;
 	photon_sites sites;
@@ -430,20 +440,21 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 	          (int)s->most_sites);
 	look_up(&tables, t, p->energy);
 	trace_bricks(&path, t, p, &tables);
-	place_sites(&sites, t, p, &tables, &path, n, number, choice, object);
-	if (sites.chosen < 0)
-		t->escaped += p->weight * p->energy;
-	if (sites.blocks == 0)
+	place_sites(&sites, t, p, &tables, &path, n, number, object);
+	weight = p->weight * (float)sites.there / (float)n;
+	t->escaped += (p->weight - weight) * p->energy;
+	if (sites.there == 0)
 		return;
-	kind = choose_interaction(&factor, &sites, t, &tables, draw(&r));
+	kind = choose_interaction(&sites, t, &tables, draw(&r));
 	{
-		int b = max(sites.chosen, 0) / SP_LANES, l = max(sites.chosen, 0) % SP_LANES;
+		int b = 0, l = 0;
 		photon on = *p;
 
+		choose_site(&b, &l, &sites, weight, choice);
 		on.x = sites.x[b].at[l];
 		on.y = sites.y[b].at[l];
 		on.z = sites.z[b].at[l];
-		on.weight = p->weight * factor;
+		on.weight = weight;
 		on.scattered = 1;
 		if (kind == COMPTON) {
 			float cosine, share = sample_compton(&cosine, p->energy, c1, draw(&r), &r), energy = share * p->energy;
@@ -451,11 +462,15 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 
 			if (energy < s->photon_cut) { /* at all sites, not at the chosen one alone */
 				deposit_at_sites(t, &sites, energy);
-			} else if (sites.chosen >= 0 && draw(&r) < s->survive) {
-				on.weight /= s->survive;
-				on.energy = energy;
-				turn_photon(&on, cosine, azimuth);
-				push_photon(t, photons, &on);
+			} else {
+				t->balance += weight * energy;
+				if (draw(&r) < s->survive) {
+					on.weight /= s->survive;
+					t->balance -= on.weight * energy;
+					on.energy = energy;
+					turn_photon(&on, cosine, azimuth);
+					push_photon(t, photons, &on);
+				}
 			}
 			set_free(t, photons, space, &sites, p, electron,
 			         momentum > 0.0f ? (p->energy - energy * cosine) / momentum : 1.0f, azimuth + 3.1415927f, 0);
@@ -467,7 +482,7 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 			set_free(t, photons, space, &sites, p, electron, sample_pair_cosine(electron, draw(&r)), azimuth, 0);
 			set_free(t, photons, space, &sites, p, energy - electron, sample_pair_cosine(energy - electron, draw(&r)),
 			         azimuth + 3.1415927f, 1);
-		} else if (sites.chosen >= 0) { /* Rayleigh */
+		} else { /* Rayleigh */
 			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24), x = 0.0f;
 
 			for (int tries = 0; tries < 100; tries++) {

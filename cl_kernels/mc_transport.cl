@@ -9,9 +9,15 @@
 #define SP_MATERIALS 16
 #endif
 #ifndef SP_MOST_SITES
-#define SP_MOST_SITES 96
+#define SP_MOST_SITES 128
 #endif
 
+#ifndef SP_SETS
+#define SP_SETS (SP_LANES == 1 ? 1 : 2) /* sets of electrons that are followed together */
+#endif
+#ifndef SP_SAME_GRID
+#define SP_SAME_GRID 0 /* 1: the tally's grid is the geometry's */
+#endif
 #ifndef SP_REPEAT
 #define SP_REPEAT 1 /* 0: every electron is followed by itself */
 #endif
@@ -44,22 +50,19 @@
 static void follow_history(transport *t, const source_tables *from, work_space *space, long *accounted, ulong history)
 {
 	photon_stack photons;
-		uint index = (uint)(history % from->source->batch_histories);
-	float emitted = 0.0f;
-	uint rectangle = find_rectangle(from, low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_RECTANGLE));
-	float x = 2.0f * low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_X) - 1.0f,
-	      y = 2.0f * low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_Y) - 1.0f;
-	float energy = sample_energy(from, low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_ENERGY));
+	uint index = (uint)(history % from->source->batch_histories);
+	float emitted = 0.0f, x, y, energy = sample_energy(from, low_discrepancy(from, index, SP_MC_DIM_ENERGY));
+	uint rectangle = place_on_line(&x, &y, from, index);
 
 	t->base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
 	t->next_object = 1;
-	t->escaped = t->lost = 0.0f;
+	t->escaped = t->lost = t->balance = 0.0f;
 	space->kept.object = 0;
 	space->kept.filled = 0;
 	photons.n = 0;
 	if (from->source->electrons) {
 		/* lanes start at places of their own, evenly spread over the rectangle */
-		electron_set e;
+		electron_set e[SP_SETS];
 		float_lanes px, py, pz, pu, pv, pw, weight;
 
 		for (int l = 0; l < SP_LANES; l++) {
@@ -78,17 +81,21 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 			if (!hits)
 				t->escaped += energy * p.weight / SP_LANES;
 		}
-		e.x = px.v;
-		e.y = py.v;
-		e.z = pz.v;
-		e.u = pu.v;
-		e.v = pv.v;
-		e.w = pw.v;
-		e.energy = FV(energy);
-		e.weight = weight.v;
-		e.object = t->next_object++;
-		e.positron = 0;
-		follow(t, &photons, &e, &space->kept);
+		e->x = px.v;
+		e->y = py.v;
+		e->z = pz.v;
+		e->u = pu.v;
+		e->v = pv.v;
+		e->w = pw.v;
+		e->energy = FV(energy);
+		e->weight = weight.v;
+		e->object = t->next_object++;
+		e->positron = 0;
+		for (int j = 1; j < SP_SETS; j++) {
+			e[j] = e[0];
+			e[j].weight = FV(0.0f);
+		}
+		follow(t, &photons, e, &space->kept);
 	} else {
 		first_numbers numbers;
 		photon p = start_photon(from, rectangle, x, y, energy);
@@ -97,10 +104,10 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 		if (!enter(&p, t->setup->extent_cm))
 			p.weight = 0.0f;
 		t->escaped += emitted - energy * p.weight;
-		numbers.site = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_SITE);
-		numbers.chosen = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_CHOSEN);
-		numbers.compton = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_COMPTON);
-		numbers.azimuth = low_discrepancy(from->alpha, from->shift, index, SP_MC_DIM_AZIMUTH);
+		numbers.site = low_discrepancy(from, index, SP_MC_DIM_SITE);
+		numbers.chosen = low_discrepancy(from, index, SP_MC_DIM_CHOSEN);
+		numbers.compton = low_discrepancy(from, index, SP_MC_DIM_COMPTON);
+		numbers.azimuth = low_discrepancy(from, index, SP_MC_DIM_AZIMUTH);
 		if (p.weight > 0.0f)
 			follow_photon(t, &photons, space, &p, &numbers);
 	}
@@ -116,6 +123,7 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	/* history by history, so that the sums do not depend on who follows which */
 	accounted[SP_MC_ACCOUNT_EMITTED] += (long)(emitted * SP_MC_TALLY_UNIT);
 	accounted[SP_MC_ACCOUNT_ESCAPED] += (long)(t->escaped * SP_MC_TALLY_UNIT);
+	accounted[SP_MC_ACCOUNT_BALANCE] += (long)(t->balance * SP_MC_TALLY_UNIT);
 	accounted[SP_MC_ACCOUNT_LOST] += (long)(t->lost * SP_MC_TALLY_UNIT);
 }
 
@@ -156,14 +164,9 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
 	from.rectangles = rectangles;
 	from.spectrum = spectrum;
 	from.alpha = alpha;
-	for (uint d = 0; d < SP_MC_DIMS; d += 4) { /* the batch's shift of the sequence */
-		uint4 bits = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xffffffffu, d), t.key);
-
-		from.shift[d] = bits.x;
-		from.shift[d + 1] = bits.y;
-		from.shift[d + 2] = bits.z;
-		from.shift[d + 3] = bits.w;
-	}
+	for (uint d = 0; d < SP_MC_DIMS; d++) /* the batch's shift of the sequence */
+		from.shift[d] = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xffffffffu, d), t.key).x;
+	from.start = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xfffffffeu, 0), t.key).x;
 	for (;;) {
 		uint begin = (uint)atomic_inc(counter) * chunk;
 

@@ -70,6 +70,7 @@ SP_SAME_SIZE(sp_mc_brick, 16);
 #define SP_MC_ACCOUNTS 4
 #define SP_MC_ACCOUNT_EMITTED 0
 #define SP_MC_ACCOUNT_ESCAPED 1
+#define SP_MC_ACCOUNT_BALANCE 3 /* taken away by roulette less given to its survivors, and the like: 0 on average */
 #define SP_MC_ACCOUNT_LOST 2    /* left where it was because a stack was full */
 
 typedef struct {
@@ -106,7 +107,7 @@ SP_SAME_SIZE(sp_mc_beam, 96);
 typedef struct {
 	float x_cm, y_cm, half_x_cm, half_y_cm;
 	sp_u32 beam;
-	float cumulative; /* share of all particles up to and with this one */
+	sp_u32 end; /* where on the line of all particles (2^32 long) this one's share ends; the last one's is 2^32 - 1 */
 	sp_u32 unused[2];
 } sp_mc_rectangle;
 SP_SAME_SIZE(sp_mc_rectangle, 32);
@@ -121,15 +122,12 @@ typedef struct {
 } sp_mc_source;
 SP_SAME_SIZE(sp_mc_source, 16);
 
-/* Dimensions of a history's low-discrepancy point */
-#define SP_MC_DIM_X 0
-#define SP_MC_DIM_Y 1
-#define SP_MC_DIM_ENERGY 2
-#define SP_MC_DIM_SITE 3
-#define SP_MC_DIM_CHOSEN 4
-#define SP_MC_DIM_COMPTON 5
-#define SP_MC_DIM_AZIMUTH 6
-#define SP_MC_DIM_RECTANGLE 7
-#define SP_MC_DIMS 8
+/* Dimensions of the sequence for a source photon's first flight */
+#define SP_MC_DIM_ENERGY 0
+#define SP_MC_DIM_SITE 1
+#define SP_MC_DIM_CHOSEN 2
+#define SP_MC_DIM_COMPTON 3
+#define SP_MC_DIM_AZIMUTH 4
+#define SP_MC_DIMS 5
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_BUFFERS = 20, MOST_SITES = 96, MOST_PLAIN_SITES = 1 };
+enum { N_BUFFERS = 20, MOST_SITES = 128, MOST_PLAIN_SITES = 1 };
 
 struct sp_mc {
 	sp_device *device;
@@ -97,11 +97,11 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	} else {
 		s->step_per_mev = 0.20f / 1.9f;
 		s->longest_step = 0.25f;
-		s->site_scale = 40.0f;
+		s->site_scale = 64.0f;
 		s->least_sites = 16;
 		s->most_sites = MOST_SITES;
-		s->quantum = 0.2f;
-		s->survive = 0.5f;
+		s->quantum = 0.1f;
+		s->survive = 0.4f;
 	}
 }
 
@@ -161,8 +161,9 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
 		goto cleanup;
-	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -cl-fast-relaxed-math",
-	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1);
+	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -DSP_SAME_GRID=%d -cl-fast-relaxed-math",
+	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1,
+	         sp_grid_equal(tally, &where->grid));
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) != SP_OK)
 		goto cleanup;
 	st = sp_device_kernel(&mc->close, mc->device, "mc_transport.cl", "mc_close_batch", options, err);

@@ -8,10 +8,10 @@
 #include <string.h>
 
 /* A brick should be longer than most electrons' ranges, yet small against a patient. */
-#define BRICK_CM 1.5
+#define BRICK_CM 2.5
 
 /* Neighbourhoods of voxels are looked at as far as this. */
-#define REACH_MM 30.0
+#define REACH_MM 45.0
 
 sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err)
 {
