@@ -108,11 +108,32 @@ static sp_status save(running *r, sp_error *err)
 	return st;
 }
 
+/* In the middle of a run: a full disk must not cost what has been computed. */
+static void save_if_possible(running *r)
+{
+	sp_error own = {0};
+
+	if (save(r, &own) != SP_OK) {
+		sp_log_warning("no checkpoint: %s", own.text);
+		r->saved_s = sp_clock_seconds();
+	}
+}
+
+static sp_status check_squares(const running *r, const sp_mc_sums *sums, sp_error *err)
+{
+	if (sp_mc_squares_fit(sums, sp_grid_voxels(&r->state->scoring.grid)))
+		return SP_OK;
+	return sp_fail(
+	        err, SP_BAD_INPUT,
+	        "after %llu batches the sums of squares of energies may not fit into 64 bits; use larger batches "
+	        "(--batch-histories)",
+	        (unsigned long long)sums->batches);
+}
+
 /* The uncertainty reached. */
 static sp_status look(running *r, bool *enough, sp_error *err)
 {
 	const sp_mc_scoring *scoring = &r->state->scoring;
-	size_t n = sp_grid_voxels(&scoring->grid);
 	double wanted = r->state->wanted;
 	sp_mc_sums sums = {0};
 	sp_mc_quality q;
@@ -122,12 +143,7 @@ static sp_status look(running *r, bool *enough, sp_error *err)
 	if ((st = read_sums(&sums, r, err)) != SP_OK)
 		return st;
 	sp_mc_dose(r->dose, r->spread, scoring, &sums);
-	if (!sp_mc_squares_fit(&sums, n))
-		st = sp_fail(err, SP_BAD_INPUT,
-		             "after %llu batches the sums of squares of energies may not fit into 64 bits; use larger "
-		             "batches (--batch-histories)",
-		             (unsigned long long)sums.batches);
-	else
+	if ((st = check_squares(r, &sums, err)) == SP_OK)
 		st = sp_mc_judge(&q, scoring, r->dose, r->spread, err);
 	sp_mc_sums_finish(&sums);
 	if (st != SP_OK)
@@ -185,9 +201,8 @@ static sp_status run_batches(running *r, sp_progress *bar, sp_error *err)
 			        "after %llu batches the sums of energies may not fit into 64 bits; ask for a larger "
 			        "uncertainty or a coarser grid",
 			        (unsigned long long)r->done);
-		if (now - r->saved_s > fmax(job->checkpoint_seconds, fmin(20.0 * r->save_cost_s, 20.0)) &&
-		    (st = save(r, err)) != SP_OK)
-			return st;
+		if (now - r->saved_s > fmax(job->checkpoint_seconds, fmin(20.0 * r->save_cost_s, 20.0)))
+			save_if_possible(r);
 		if ((st = sp_mc_run(r->mc, job->first + r->done, 1, err)) != SP_OK)
 			return st;
 		r->done++;
@@ -229,11 +244,7 @@ sp_status sp_mc_job_run(sp_mc_state *state, sp_mc *mc, const sp_mc_job *job, sp_
 	}
 	state->ranges[0] = (sp_mc_range){job->first, r.done};
 	state->n_ranges = 1;
-	if (!sp_mc_squares_fit(&state->sums, n))
-		st = sp_fail(err, SP_BAD_INPUT,
-		             "after %llu batches the sums of squares of energies may not fit into 64 bits; use larger "
-		             "batches (--batch-histories)",
-		             (unsigned long long)state->sums.batches);
+	st = check_squares(&r, &state->sums, err);
 cleanup:
 	free(r.dose);
 	free(r.spread);
