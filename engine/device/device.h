@@ -49,6 +49,10 @@ void sp_device_unreserve(sp_device *d, size_t bytes);
 sp_status sp_device_kernel(cl_kernel *out, sp_device *d, const char *file, const char *kernel, const char *options,
                            sp_error *err);
 
+/* SHA-256 of a kernel file's source, with all that it includes (but for SPINEPLAN_KERNEL_DIR, where it is the file's
+ * own). */
+sp_status sp_device_source_hash(char out_hex[65], const char *file, sp_error *err);
+
 /* Buffers. `what` names the buffer in messages. data == NULL leaves the content undefined. bytes == 0 makes one of
  * 16 bytes, so that empty problems need no special case. Release with sp_buffer_release. */
 sp_status sp_buffer_create(cl_mem *out, sp_device *d, cl_mem_flags flags, size_t bytes, const void *data,

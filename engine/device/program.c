@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "embedded.h"
 #include "log.h"
+#include "sha256.h"
 
 extern const sp_embedded sp_kernel_sources[]; /* made of cl_kernels/ by scripts/embed */
 
@@ -154,10 +155,29 @@ static sp_status find_program(cl_program *out, sp_device *d, const char *file, c
 	return SP_OK;
 }
 
+/* Where to read kernels from instead of the binary, or NULL. */
+static const char *kernel_folder(void)
+{
+	const char *folder = getenv("SPINEPLAN_KERNEL_DIR");
+
+	return folder && *folder ? folder : NULL;
+}
+
+sp_status sp_device_source_hash(char out_hex[65], const char *file, sp_error *err)
+{
+	kernel_source source;
+	sp_status st = read_source(&source, kernel_folder(), file, err);
+
+	if (st == SP_OK)
+		sp_sha256_bytes(out_hex, source.text, source.bytes);
+	free(source.owned);
+	return st;
+}
+
 sp_status sp_device_kernel(cl_kernel *out, sp_device *d, const char *file, const char *kernel, const char *options,
                            sp_error *err)
 {
-	const char *folder = getenv("SPINEPLAN_KERNEL_DIR");
+	const char *folder = kernel_folder();
 	size_t bytes;
 	char *all;
 	cl_program program = NULL;
@@ -165,8 +185,6 @@ sp_status sp_device_kernel(cl_kernel *out, sp_device *d, const char *file, const
 	sp_status st;
 
 	*out = NULL;
-	if (folder && !*folder)
-		folder = NULL;
 	bytes = 64 + strlen(COMMON_OPTIONS) + (options ? strlen(options) : 0) + (folder ? strlen(folder) : 0);
 	if (!(all = malloc(bytes)))
 		return sp_fail(err, SP_NO_MEMORY, "out of memory building %s", file);

@@ -186,11 +186,11 @@ sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_m
 	*out = NULL;
 	if (!mc)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for Monte Carlo");
-	o.electron_cut_mev = o.electron_cut_mev > 0.0 ? o.electron_cut_mev : 0.2;
-	o.photon_cut_mev = o.photon_cut_mev > 0.0 ? o.photon_cut_mev : 0.05;
+	o.electron_cut_mev = o.electron_cut_mev > 0.0 ? o.electron_cut_mev : SP_MC_ELECTRON_CUT_MEV;
+	o.photon_cut_mev = o.photon_cut_mev > 0.0 ? o.photon_cut_mev : SP_MC_PHOTON_CUT_MEV;
 	mc->device = d;
 	mc->batch_histories = o.batch_histories;
-	mc->chunk = 64;
+	mc->chunk = o.chunk ? o.chunk : 64;
 	while ((1u << mc->shift) < o.batch_histories)
 		mc->shift++;
 	mc->shift++;
@@ -250,11 +250,25 @@ sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err)
 	return st;
 }
 
+/* The last cell of each tally takes what is outside the dose grid, and is never closed. */
+static sp_status read_outside(int64_t *out, sp_mc *mc, sp_error *err)
+{
+	sp_status st = SP_OK;
+	int64_t cell;
+
+	*out = 0;
+	for (size_t k = 0; k < mc->n_tallies && st == SP_OK; k++) {
+		st = sp_buffer_read(mc->device, mc->tally, (k * (mc->n_tally + 1) + mc->n_tally) * 8, 8, &cell, err);
+		*out += st == SP_OK ? cell : 0;
+	}
+	return st;
+}
+
 sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 {
 	sp_status st;
 
-	*out = (sp_mc_sums){.batches = mc->batches};
+	*out = (sp_mc_sums){.batches = mc->batches, .shift = mc->shift};
 	out->sum = sp_alloc_array(mc->n_tally, sizeof *out->sum);
 	out->squares = sp_alloc_array(mc->n_tally, sizeof *out->squares);
 	if (!out->sum || !out->squares) {
@@ -263,7 +277,8 @@ sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 	}
 	if ((st = sp_buffer_read(mc->device, mc->sum, 0, mc->n_tally * 8, out->sum, err)) != SP_OK ||
 	    (st = sp_buffer_read(mc->device, mc->squares, 0, mc->n_tally * 8, out->squares, err)) != SP_OK ||
-	    (st = sp_buffer_read(mc->device, mc->accounts, 0, sizeof out->accounts, out->accounts, err)) != SP_OK)
+	    (st = sp_buffer_read(mc->device, mc->accounts, 0, sizeof out->accounts, out->accounts, err)) != SP_OK ||
+	    (st = read_outside(&out->accounts[SP_MC_OUTSIDE], mc, err)) != SP_OK)
 		sp_mc_sums_finish(out);
 	return st;
 }

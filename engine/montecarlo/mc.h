@@ -46,7 +46,12 @@ typedef struct {
 	bool plain;                              /* one site a flight, no roulette, short steps: to compare with */
 	uint64_t seed;
 	uint32_t batch_histories; /* histories of one statistical batch */
+	uint32_t chunk;           /* histories that a work-item follows, 0: our choice; changes no bit of the sums */
 } sp_mc_options;
+
+/* What the cut-offs are where the options say 0. */
+#define SP_MC_ELECTRON_CUT_MEV 0.2
+#define SP_MC_PHOTON_CUT_MEV 0.05
 
 typedef struct sp_mc sp_mc;
 
@@ -58,9 +63,15 @@ void sp_mc_destroy(sp_mc *mc);
 /* Follows the histories of batches first .. first + n - 1 and adds them to the sums. */
 sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err);
 
-/* Sums over batches: energy per voxel (units of 1/SP_MC_TALLY_UNIT MeV), their squares after a shift. */
+/* Accounts of energy, beside what was deposited in the voxels of the dose grid. */
+typedef enum { SP_MC_EMITTED, SP_MC_ESCAPED, SP_MC_LOST, SP_MC_OUTSIDE } sp_mc_account;
+
+/* Sums over batches: energy per voxel (units of 1/SP_MC_TALLY_UNIT MeV), and the squares of the batches' energies b as
+ * (b rounded >> shift)^2. accounts: by sp_mc_account, same units; lost is what was left where it was because a stack
+ * was full, outside what was deposited in the geometry outside the dose grid. */
 typedef struct {
 	uint64_t batches;
+	uint32_t shift;
 	int64_t *sum;
 	uint64_t *squares;
 	int64_t accounts[4];

@@ -26,8 +26,13 @@ static const char help[] =
 static const struct {
 	const char *path, *kind;
 } known[] = {
-        {"/influence/data", "matrix"}, {"/influence/indptr", NULL}, {"/dose/dose_gy", "dose"},
-        {"/dose/sigma_gy", NULL},      {"/ct/hu", "case"},
+        {"/influence/data", "matrix"},
+        {"/influence/indptr", NULL},
+        {"/dose/dose_gy", "dose"},
+        {"/dose/sigma_gy", NULL},
+        {"/dose/dose_gy_per_particle", "dose"},
+        {"/dose/sigma_gy_per_particle", NULL},
+        {"/ct/hu", "case"},
 };
 
 static json_t *numbers_json(const double *v, size_t n)
