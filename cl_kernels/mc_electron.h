@@ -3,8 +3,7 @@
  * for Radiation Physics, Springer 2001, 229).
  *
  * Class II with a random hinge. A step ends after the mass thickness that its energy allows, counted with the density
- * where it begins, and no later than matter much denser or thinner may come (the voxels' clearance); there steps are a
- * fraction as long. Everything that happens along
+ * where it begins, and no later than matter much denser or thinner may come (the voxels' clearance). Everything that happens along
  * it (loss, scattering, deposit) is taken at one point, uniform along the step: the hinge. The path in a voxel, its
  * density and material are thus right on average without a walk from voxel to voxel. Discrete collisions are placed by a
  * majorant and accepted at their place. */
@@ -353,7 +352,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 				for (int l = 0; l < SP_LANES; l++)
 					n.at[l] = t->bricks[b.at[l]].near_density;
 				/* what is farther than the neighbouring bricks has not been looked at */
-				near = min(FV(s->fine_step) * thickness / max(n.v, FV(1e-6f)), FV(s->brick_cm[3]));
+				near = min(thickness / max(n.v, FV(1e-6f)), FV(s->brick_cm[3]));
 				near_dense[j] &= HOLDS(near > clearance[j]);
 				length[j] = PICK(near_dense[j], min(near, free_length), length[j]);
 				majorant[j] = PICK(near_dense[j], n.v, majorant[j]);

@@ -85,7 +85,6 @@ typedef struct {
 	float event_majorant;      /* cm2/g, bounds the discrete collisions of any electron in any material */
 	float step_per_mev;        /* longest electron step, g/cm2 per MeV */
 	float longest_step;        /* g/cm2 */
-	float fine_step;           /* share of these next to other matter */
 	float site_scale;          /* sites of a photon per MeV of weight times energy */
 	sp_u32 least_sites, most_sites;
 	float quantum;             /* MeV: deposits of a repeated track are joined up to this */
@@ -93,7 +92,7 @@ typedef struct {
 	sp_u32 n_materials;
 	sp_u32 seed[2];
 } sp_mc_setup;
-SP_SAME_SIZE(sp_mc_setup, 204);
+SP_SAME_SIZE(sp_mc_setup, 200);
 
 /* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
 typedef struct {

@@ -90,15 +90,13 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	if (o->plain) {
 		s->step_per_mev = 0.05f / 1.9f;
 		s->longest_step = 0.05f;
-		s->fine_step = 1.0f;
 		s->site_scale = 0.0f;
 		s->least_sites = s->most_sites = 1;
 		s->quantum = 0.0f;
 		s->survive = 1.0f;
 	} else {
-		s->step_per_mev = 0.20f / 1.9f;
-		s->longest_step = 0.25f;
-		s->fine_step = getenv("FINE")?atof(getenv("FINE")):0.25f;
+		s->step_per_mev = 0.10f / 1.9f;
+		s->longest_step = 0.15f;
 		s->site_scale = 64.0f;
 		s->least_sites = 16;
 		s->most_sites = MOST_SITES;
