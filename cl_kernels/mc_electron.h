@@ -89,6 +89,15 @@ static inline uv energy_row(fv energy)
 	return AS_UV(clamp(row, IV(0), IV(SP_MC_ROWS - 1)));
 }
 
+/* (1 - cosine)/2 of multiple scattering of strength k (path length times first transport coefficient); eta: an index. */
+static inline fv scattering_y(const transport *t, uint node, fv eta, fv k)
+{
+	iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
+	uv where = UV(node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta)) * UV(SP_MC_KS) + AS_UV(bin);
+
+	return min(k * gather_float(t->scattering, where), FV(1.0f));
+}
+
 /* One of the lanes by weight (a lane of weight 0 never), and the weight of all. */
 static inline int choose_lane(fv weight, float number, float *sum_out)
 {
@@ -342,12 +351,7 @@ static void follow_set(transport *t, photon_stack *photons, electron_set *stack,
 		deposit(t, xh, yh, zh, loss * e->weight);
 		e->energy -= loss;
 		k = g1 * mass;
-		{
-			iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
-			uv where = UV(number.node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta)) * UV(SP_MC_KS) + AS_UV(bin);
-
-			y = min(k * gather_float(t->scattering, where), FV(1.0f));
-		}
+		y = scattering_y(t, number.node, eta, k);
 		c = FV(1.0f) - FV(2.0f) * y;
 		sine = FV(2.0f) * sqrt(y * (FV(1.0f) - y));
 		turn(&e->u, &e->v, &e->w, c, sine, FV(number.cosine), FV(number.sine));
