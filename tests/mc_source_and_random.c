@@ -128,6 +128,8 @@ static const float extent_cm[3] = {6.0f, 5.0f, 7.0f};
 
 static void emit(beam *b, mc_rig *r, bool per_solid_angle)
 {
+	size_t n_openings = per_solid_angle ? 1 : 3;
+
 	b->n = r->samples;
 	b->planes[0] = (sp_mc_plane){.per_solid_angle = per_solid_angle,
 	                             .source_mm = {20.0, -40.0, -300.0},
@@ -148,8 +150,7 @@ static void emit(beam *b, mc_rig *r, bool per_solid_angle)
 	b->openings[2] = (sp_mc_opening){1, 2.0, -1.0, 3.0, 7.0, 2.0};
 	assert_int_equal(sp_spectrum_read(&b->spectrum, "mohan6", NULL), SP_OK);
 	{
-		const sp_mc_particles particles = {false,     &b->spectrum, 2, per_solid_angle ? 1 : 3,
-		                                   b->planes, b->openings};
+		const sp_mc_particles particles = {false, &b->spectrum, 2, n_openings, b->planes, b->openings};
 
 		assert_int_equal(sp_mc_source_make(&b->data, &particles, low_mm, NULL), SP_OK);
 	}
@@ -159,7 +160,7 @@ static void emit(beam *b, mc_rig *r, bool per_solid_angle)
 		float *numbers = mc_run(r, "uniform_samples", b->n, (7 + MC_LANES) * b->n, drawn, 1);
 		cl_mem source = mc_buffer(r, sizeof b->data.head, &b->data.head),
 		       beams = mc_buffer(r, 2 * sizeof *b->data.beams, b->data.beams),
-		       rectangles = mc_buffer(r, 3 * sizeof *b->data.rectangles, b->data.rectangles),
+		       rectangles = mc_buffer(r, n_openings * sizeof *b->data.rectangles, b->data.rectangles),
 		       spectrum = mc_buffer(r, (SP_MC_SPECTRUM + 1) * sizeof(float), b->data.spectrum),
 		       four = mc_buffer(r, 4 * b->n * sizeof(float), numbers),
 		       extent = mc_buffer(r, sizeof extent_cm, extent_cm);

@@ -176,7 +176,7 @@ static const float *event_row(const rig *r, int material, double energy)
  * the collisions themselves on the way. */
 static double hard_loss(double *collisions, double t, double electrons)
 {
-	enum { STEPS = 20000 };
+	enum { STEPS = 1000 };
 	double gamma = 1.0 + t / ELECTRON_MEV, beta2 = 1.0 - 1.0 / (gamma * gamma), tau = gamma - 1.0, sum = 0.0;
 	double low = ELECTRON_CUT / t, width = log(0.5 / low) / STEPS;
 
@@ -198,7 +198,7 @@ static double hard_loss(double *collisions, double t, double electrons)
 /* Mean energy of a bremsstrahlung photon from the table of quantiles, as the kernel draws it. */
 static double mean_photon(const rig *r, int material, double t)
 {
-	enum { STEPS = 100 };
+	enum { STEPS = 4 };
 	int row = (int)((log2(t) - SP_MC_BREMS_LOG2) * SP_MC_BREMS_PER_OCTAVE + 0.5);
 	const float *q = r->t.brems + ((size_t)material * SP_MC_BREMS_ENERGIES + (size_t)row) * SP_MC_BREMS_SHARES;
 	double sum = 0.0;
@@ -328,7 +328,7 @@ static void scattering_agrees_with_icru_35(void **state)
  * which is a change of g2/g1 by up to 3 %. */
 static void rutherford_moments_are_integrals(void **state)
 {
-	enum { STEPS = 200000 };
+	enum { STEPS = 20000 };
 
 	(void)state;
 	for (int e = -28; e <= -6; e += 2) {
@@ -371,7 +371,7 @@ static void majorant_bounds_every_event(void **state)
 /* Positrons in flight (Heitler): 0.5 % at the middle of a row, against the differential cross-section's integral. */
 static void annihilation_in_flight_has_its_cross_section(void **state)
 {
-	enum { STEPS = 20000 };
+	enum { STEPS = 2000 };
 	static const double energies[] = {0.2, 1.0, 6.0};
 	rig *r = *state;
 
