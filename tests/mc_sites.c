@@ -79,8 +79,9 @@ static double optical_depth(double z_cm, const double mu[SLABS])
 	return sum;
 }
 
-static float *place_all(mc_rig *r, phantom *p, cl_uint seed, double energy, cl_uint n_sites, const float from[4],
-                        const float along[4])
+/* n photons, each with its sites. */
+static float *place_all(mc_rig *r, phantom *p, size_t n, cl_uint seed, double energy, cl_uint n_sites,
+                        const float from[4], const float along[4])
 {
 	const size_t photon = (SP_MC_ROWS + 1) * r->tables.n_materials * sizeof(float);
 	cl_float e = (cl_float)energy;
@@ -92,7 +93,6 @@ static float *place_all(mc_rig *r, phantom *p, cl_uint seed, double energy, cl_u
 	       start = mc_buffer(r, 4 * sizeof(float), from), direction = mc_buffer(r, 4 * sizeof(float), along);
 	const sp_argument a[] = {SP_ARG(seed),     SP_ARG(setup), SP_ARG(voxels),  SP_ARG(bricks), SP_ARG(attenuation),
 	                         SP_ARG(class_of), SP_ARG(e),     SP_ARG(n_sites), SP_ARG(start),  SP_ARG(direction)};
-	size_t n = r->samples;
 	float *s = mc_run(r, "site_samples", n, (5 * n_sites + 2) * n, a, 10);
 
 	mc_free_buffers(r);
@@ -103,8 +103,8 @@ static float *place_all(mc_rig *r, phantom *p, cl_uint seed, double energy, cl_u
 static void check_ray(mc_rig *r, phantom *p, cl_uint seed, double energy, cl_uint n_sites, const float from[4],
                       const float along[4])
 {
-	size_t n = r->samples, m = n * n_sites, n_chosen = 0, n_all = 0;
-	float *s = place_all(r, p, seed, energy, n_sites, from, along);
+	size_t n = n_sites > 1 && !r->small ? r->samples / 5 : r->samples, m = n * n_sites, n_chosen = 0, n_all = 0;
+	float *s = place_all(r, p, n, seed, energy, n_sites, from, along);
 	double mu[SLABS], total, w = fabs((double)along[2]), whole = 0.5 * NZ, *share = malloc(m * sizeof *share);
 	bool down = along[2] < 0.0f;
 
@@ -191,7 +191,7 @@ static void interactions_in_one_material_are_exponential(void **state)
 	static const float along[4] = {0.36f, 0.48f, 0.8f}, from[4] = {0.4f, 0.2f, 0.0f};
 	mc_rig *r = *state;
 	phantom *p = calloc(1, sizeof *p);
-	size_t n = r->samples, m = 16 * n, count = 0;
+	size_t n = r->small ? r->samples : r->samples / 5, m = 16 * n, count = 0;
 	double energy = 0.5, length = 19.6 / 0.8, mu, *share = malloc(m * sizeof *share);
 	sp_attenuation a;
 	float *s;
@@ -206,7 +206,7 @@ static void interactions_in_one_material_are_exponential(void **state)
 	p->setup.n_materials = (sp_u32)r->tables.n_materials;
 	assert_int_equal(sp_mc_geometry_make(&p->geometry, &p->setup, &p->where, p->place, r->tables.class_of, NULL),
 	                 SP_OK);
-	s = place_all(r, p, 131, energy, 16, from, along);
+	s = place_all(r, p, n, 131, energy, 16, from, along);
 	assert_int_equal(sp_matter_attenuation(&a, r->matter, sp_matter_find(r->matter, "bone"), &energy, 1, NULL),
 	                 SP_OK);
 	mu = 0.75 * (a.coherent + a.incoherent + a.photoelectric);

@@ -113,7 +113,7 @@ static double imbalance(double *deposited, const rig *r, bool electrons, bool pl
 static void plain_photons_conserve_energy(void **state)
 {
 	const rig *r = *state;
-	double deposited, left = imbalance(&deposited, r, false, true, r->small ? 96 : 20000);
+	double deposited, left = imbalance(&deposited, r, false, true, r->small ? 96 : 5000);
 
 	assert_true(deposited > 0.0);
 	if (!(fabs(left) < 1e-6))
@@ -123,7 +123,7 @@ static void plain_photons_conserve_energy(void **state)
 static void plain_electrons_conserve_energy(void **state)
 {
 	const rig *r = *state;
-	double deposited, left = imbalance(&deposited, r, true, true, r->small ? 66 : 4000);
+	double deposited, left = imbalance(&deposited, r, true, true, r->small ? 66 : 1000);
 
 	assert_true(deposited > 0.0);
 	if (!(fabs(left) < 1e-6))
@@ -135,7 +135,7 @@ static void plain_electrons_conserve_energy(void **state)
 static void sets_of_particles_conserve_energy_on_average(void **state)
 {
 	const rig *r = *state;
-	uint32_t n = r->small ? 66 : 20000;
+	uint32_t n = r->small ? 66 : 5000;
 	double deposited, left = imbalance(&deposited, r, false, false, n);
 
 	assert_true(deposited > 0.0);
@@ -155,7 +155,7 @@ static void assert_equal_sums(const sp_mc_sums *a, const sp_mc_sums *b)
 static void sums_do_not_depend_on_how_batches_are_launched(void **state)
 {
 	const rig *r = *state;
-	uint32_t n = r->small ? 66 : 1000;
+	uint32_t n = r->small ? 66 : 600;
 	sp_mc *once = create(r, false, false, n), *backwards = create(r, false, false, n),
 	      *part = create(r, false, false, n);
 	sp_mc_sums a, b, c, d;
