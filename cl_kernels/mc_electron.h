@@ -93,6 +93,15 @@ static inline uint lane_row(float energy)
 	return (uint)clamp((as_int(energy) - ((127 + SP_MC_ENERGY_LOG2) << 23)) >> SP_MC_ROW_SHIFT, 0, SP_MC_ROWS - 1);
 }
 
+/* (1 - cosine)/2 of multiple scattering of strength k (path length times first transport coefficient); eta: an index. */
+static inline fv scattering_y(const transport *t, uint node, fv eta, fv k)
+{
+	iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
+	uv where = UV(node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta)) * UV(SP_MC_KS) + AS_UV(bin);
+
+	return min(k * gather_float(t->scattering, where), FV(1.0f));
+}
+
 /* One of the lanes by weight (a lane of weight 0 never), and the weight of all. */
 static inline int choose_lane(fv weight, float number, float *sum_out)
 {
@@ -167,6 +176,50 @@ static fv brems_energy(const transport *t, fv energy, uv material, float number)
 	return FV(s->photon_cut) * exp2(g * log2(energy / FV(s->photon_cut)));
 }
 
+/* Annihilation in flight of a positron of kinetic energy `energy` (Heitler): the energy of one photon and the cosines of
+ * both to the positron's direction. */
+static float sample_annihilation(float *cosine, float *other_cosine, float energy, random_stream *r)
+{
+	float gamma = 1.0f + energy / ELECTRON_MEV, g1 = gamma + 1.0f, both = energy + 2.0f * ELECTRON_MEV;
+	float low = 0.5f * (1.0f - sqrt((gamma - 1.0f) / g1)), most = 1.0f + 2.0f * gamma / (g1 * g1) - 2.0f / g1;
+	float p = sqrt(energy * both), x, k;
+
+	for (int tries = 0; tries < 64; tries++) {
+		x = low * exp(draw(r) * log((1.0f - low) / low));
+		if (draw(r) * most <= 1.0f + 2.0f * gamma / (g1 * g1) - x - 1.0f / (g1 * g1 * x))
+			break;
+	}
+	k = x * both;
+	*cosine = clamp((both - both * ELECTRON_MEV / k) / p, -1.0f, 1.0f);
+	*other_cosine = clamp((p - k * *cosine) / (both - k), -1.0f, 1.0f);
+	return k;
+}
+
+/* Moller: the knock-on electrons' shares of the kinetic energies, cut / energy to 1/2, where `open` holds. */
+static fv sample_moller(fv energy, float cut, iv open, random_stream *r)
+{
+	fv low = FV(cut) / energy, tau = energy / FV(ELECTRON_MEV), tau1 = tau + FV(1.0f);
+	fv c1 = tau / tau1, c2 = (FV(2.0f) * tau + FV(1.0f)) / (tau1 * tau1), share_of = FV(0.5f);
+
+	for (int tries = 0; tries < 64 && ANY(open); tries++) {
+		float share = draw(r);
+		fv x = FV(1.0f) / (FV(1.0f) / low - FV(share) * (FV(1.0f) / low - FV(2.0f))), y = x / (FV(1.0f) - x);
+		iv now = open & HOLDS(FV(2.25f * draw(r)) <= FV(1.0f) + y * y + c1 * c1 * x * x - c2 * y);
+
+		share_of = PICK(now, x, share_of);
+		open &= ~now;
+	}
+	return share_of;
+}
+
+/* Cosine between an electron of kinetic energy `before` and the one that leaves its collision with `after`. */
+static inline fv moller_cosine(fv before, fv after)
+{
+	fv c2 = after * (before + FV(2.0f * ELECTRON_MEV)) / (before * (after + FV(2.0f * ELECTRON_MEV)));
+
+	return sqrt(min(FV(1.0f), c2));
+}
+
 /* Discrete collisions at the end of a step for the lanes where `at` holds; numbers: the step's. */
 static void collide(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e, iv at,
                     fv majorant, float accept, uint step)
@@ -178,7 +231,7 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	fv density = word_density(word), discrete, moller, flight, unused, total, number;
 	iv accepted, hard, radiates, flies;
 	random_stream r = {(uint4)(t->base.x, t->base.y, e->object ^ 0x80000000u, step << 8), t->key, (float4)(0.0f), 0};
-	float kind, share, azimuth, all;
+	float kind, azimuth, all;
 
 	discrete = gather_float((global const float *)t->electron + 3, row << 2);
 	gather_columns(&moller, &flight, &unused, t->event, row);
@@ -194,25 +247,15 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	radiates = accepted & HOLDS(number >= moller * discrete) & HOLDS(number < discrete) &
 	           HOLDS(e->energy > FV(s->photon_cut));
 	flies = accepted & HOLDS(number >= discrete);
-	if (ANY(flies)) { /* annihilation in flight: Heitler, both photons from one lane */
+	if (ANY(flies)) { /* annihilation in flight, both photons from one lane */
 		int l = choose_lane(PICK(flies, e->weight, FV(0.0f)), draw(&r), &all);
-		float energy = lane(e->energy, l), gamma = 1.0f + energy / ELECTRON_MEV, g1 = gamma + 1.0f, x, k, c;
-		float both = energy + 2.0f * ELECTRON_MEV, p = sqrt(energy * both), low, most;
+		float energy = lane(e->energy, l), c, other, k = sample_annihilation(&c, &other, energy, &r);
 
-		low = 0.5f * (1.0f - sqrt((gamma - 1.0f) / g1));
-		most = 1.0f + 2.0f * gamma / (g1 * g1) - 2.0f / g1;
-		for (int tries = 0; tries < 64; tries++) {
-			x = low * exp(draw(&r) * log((1.0f - low) / low));
-			if (draw(&r) * most <= 1.0f + 2.0f * gamma / (g1 * g1) - x - 1.0f / (g1 * g1 * x))
-				break;
-		}
-		k = x * both;
-		c = clamp((both - both * ELECTRON_MEV / k) / p, -1.0f, 1.0f);
 		send_photon(t, photons, e, l, all, k, c, azimuth);
-		send_photon(t, photons, e, l, all, both - k, clamp((p - k * c) / (both - k), -1.0f, 1.0f),
-		            azimuth + 3.1415927f);
+		send_photon(t, photons, e, l, all, energy + 2.0f * ELECTRON_MEV - k, other, azimuth + 3.1415927f);
 		/* what the other lanes would have sent differs by their energies: on average the same */
-		t->balance += lane_sum(PICK(flies, (e->energy + FV(2.0f * ELECTRON_MEV)) * e->weight, FV(0.0f))) - all * both;
+		t->balance += lane_sum(PICK(flies, (e->energy + FV(2.0f * ELECTRON_MEV)) * e->weight, FV(0.0f))) -
+		              all * (energy + 2.0f * ELECTRON_MEV);
 		e->energy = PICK(flies, FV(0.0f), e->energy);
 		e->weight = PICK(flies, FV(0.0f), e->weight);
 	}
@@ -228,27 +271,10 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		e->energy -= k;
 	}
 	if (ANY(hard)) { /* Moller */
-		fv low = FV(s->electron_cut) / e->energy, tau = e->energy / FV(ELECTRON_MEV), tau1 = tau + FV(1.0f);
-		fv c1 = tau / tau1, c2 = (FV(2.0f) * tau + FV(1.0f)) / (tau1 * tau1), share_of = FV(0.5f), left, cw, cl;
-		iv open = hard;
+		fv low = sample_moller(e->energy, s->electron_cut, hard, &r) * e->energy, left = e->energy - low;
+		fv cw = moller_cosine(e->energy, low), cl = moller_cosine(e->energy, left);
 		electron_set *knocked;
 
-		for (int tries = 0; tries < 64 && ANY(open); tries++) {
-			fv x, y;
-			iv now;
-
-			share = draw(&r);
-			x = FV(1.0f) / (FV(1.0f) / low - FV(share) * (FV(1.0f) / low - FV(2.0f)));
-			y = x / (FV(1.0f) - x);
-			now = open & HOLDS(FV(2.25f * draw(&r)) <= FV(1.0f) + y * y + c1 * c1 * x * x - c2 * y);
-			share_of = PICK(now, x, share_of);
-			open &= ~now;
-		}
-		low = share_of * e->energy; /* of the knock-on electron */
-		left = e->energy - low;
-		tau = e->energy + FV(2.0f * ELECTRON_MEV);
-		cw = sqrt(min(FV(1.0f), low * tau / (e->energy * (low + FV(2.0f * ELECTRON_MEV)))));
-		cl = sqrt(min(FV(1.0f), left * tau / (e->energy * (left + FV(2.0f * ELECTRON_MEV)))));
 		if (*n_stack < SET_STACK) {
 			knocked = stack + (*n_stack)++;
 			*knocked = *e;
@@ -386,11 +412,9 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			energy[j] -= loss[j];
 		}
 		EACH_SET { /* scattering */
-			fv k = g1[j] * mass[j], share, rest_of_step = length[j] * FV(1.0f - number.hinge);
-			iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
-			uv where = UV(number.node * (SP_MC_ETAS * SP_MC_KS)) + AS_UV(TO_IV(eta[j])) * UV(SP_MC_KS) + AS_UV(bin);
+			fv rest_of_step = length[j] * FV(1.0f - number.hinge);
+			fv share = scattering_y(t, number.node, eta[j], g1[j] * mass[j]);
 
-			share = min(k * gather_float(t->scattering, where), FV(1.0f)); /* (1 - cos theta) / 2 */
 			turn(&u[j], &v[j], &w[j], FV(1.0f) - FV(2.0f) * share, FV(2.0f) * sqrt(share * (FV(1.0f) - share)),
 			     FV(number.cosine), FV(number.sine));
 			x[j] = xh[j] + rest_of_step * u[j];

@@ -403,6 +403,21 @@ static float sample_pair_cosine(float energy, float number)
 	return (v + beta) / (1.0f + beta * v);
 }
 
+/* Rayleigh: 1 - cosine, p ~ (1 + cosine^2) / (1 + width (1 - cosine))^2. */
+static float sample_rayleigh(float width, random_stream *r)
+{
+	float x = 0.0f;
+
+	for (int tries = 0; tries < 100; tries++) {
+		float u = draw(r);
+
+		x = 2.0f * u / (1.0f + 2.0f * width * (1.0f - u));
+		if (2.0f * draw(r) <= 1.0f + (1.0f - x) * (1.0f - x))
+			break;
+	}
+	return x;
+}
+
 static void turn_photon(photon *p, float cosine, float azimuth)
 {
 	fv u = FV(p->u), v = FV(p->v), w = FV(p->w);
@@ -486,15 +501,9 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 			set_free(t, photons, space, &sites, p, energy - electron, sample_pair_cosine(energy - electron, draw(&r)),
 			         azimuth + 3.1415927f, 1);
 		} else { /* Rayleigh */
-			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24), x = 0.0f;
+			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24),
+			      x = sample_rayleigh(width, &r);
 
-			for (int tries = 0; tries < 100; tries++) {
-				float u = draw(&r);
-
-				x = 2.0f * u / (1.0f + 2.0f * width * (1.0f - u));
-				if (2.0f * draw(&r) <= 1.0f + (1.0f - x) * (1.0f - x))
-					break;
-			}
 			on.energy = p->energy;
 			on.scattered = p->scattered;
 			turn_photon(&on, 1.0f - x, azimuth);

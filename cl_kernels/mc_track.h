@@ -100,37 +100,6 @@ static void track_send_photon(track *k, const track_particle *p, float energy, f
 	f->energy = energy;
 }
 
-/* Moller: the knock-on electron's share of the energy, from low to a half. */
-static float sample_moller(float energy, float low, random_stream *r)
-{
-	float tau = energy / ELECTRON_MEV, c1 = tau / (tau + 1.0f), c2 = (2.0f * tau + 1.0f) / ((tau + 1.0f) * (tau + 1.0f));
-	float share = 0.5f;
-
-	for (int tries = 0; tries < 64; tries++) {
-		float y;
-
-		share = 1.0f / (1.0f / low - draw(r) * (1.0f / low - 2.0f));
-		y = share / (1.0f - share);
-		if (draw(r) * 2.25f <= 1.0f + y * y + c1 * c1 * share * share - c2 * y)
-			break;
-	}
-	return share;
-}
-
-/* Annihilation in flight: one photon's share of the energy. */
-static float sample_flight(float energy, random_stream *r)
-{
-	float gamma = 1.0f + energy / ELECTRON_MEV, g1 = gamma + 1.0f, c = 1.0f + 2.0f * gamma / (g1 * g1), x = 0.5f;
-	float low = 0.5f * (1.0f - sqrt((gamma - 1.0f) / g1)), most = c - 2.0f / g1;
-
-	for (int tries = 0; tries < 64; tries++) {
-		x = low * exp(draw(r) * log((1.0f - low) / low));
-		if (draw(r) * most <= c - x - 1.0f / (g1 * g1 * x))
-			break;
-	}
-	return x;
-}
-
 /* A discrete collision; false when the particle is no more. */
 static bool track_collide(track *k, const transport *t, uint *next_object, track_particle *stack, int *n_stack,
                           track_particle *p, float accept, random_stream *r)
@@ -145,11 +114,11 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 	kind = draw(r) * (e.w + flight);
 	azimuth = 6.2831853f * draw(r);
 	if (kind < v.x * e.w) {
-		float low, left, all = p->energy + 2.0f * ELECTRON_MEV, c;
+		float low, left, c;
 
 		if (p->energy <= 2.0f * s->electron_cut)
 			return true;
-		low = p->energy * sample_moller(p->energy, s->electron_cut / p->energy, r);
+		low = p->energy * lane(sample_moller(FV(p->energy), s->electron_cut, IV(-1), r), 0);
 		left = p->energy - low;
 		if (*n_stack == TRACK_STACK) {
 			k->whole = 0;
@@ -159,11 +128,11 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 		stack[*n_stack].energy = low;
 		stack[*n_stack].positron = 0;
 		stack[*n_stack].object = (*next_object)++;
-		c = sqrt(min(1.0f, low * all / (p->energy * (low + 2.0f * ELECTRON_MEV))));
+		c = lane(moller_cosine(FV(p->energy), FV(low)), 0);
 		turn_one(&stack[*n_stack].u, &stack[*n_stack].v, &stack[*n_stack].w, c, sqrt(1.0f - c * c), -cos(azimuth),
 		         -sin(azimuth));
 		++*n_stack;
-		c = sqrt(min(1.0f, left * all / (p->energy * (left + 2.0f * ELECTRON_MEV))));
+		c = lane(moller_cosine(FV(p->energy), FV(left)), 0);
 		turn_one(&p->u, &p->v, &p->w, c, sqrt(1.0f - c * c), cos(azimuth), sin(azimuth));
 		p->energy = left;
 	} else if (kind < e.w) {
@@ -176,13 +145,10 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 		track_send_photon(k, p, energy, (c + beta) / (1.0f + beta * c), azimuth);
 		p->energy = max(p->energy - energy, 0.0f);
 	} else {
-		float all = p->energy + 2.0f * ELECTRON_MEV, momentum = sqrt(p->energy * all),
-		      first = all * sample_flight(p->energy, r),
-		      c = clamp((all - all * ELECTRON_MEV / first) / momentum, -1.0f, 1.0f);
+		float c, other, energy = sample_annihilation(&c, &other, p->energy, r);
 
-		track_send_photon(k, p, first, c, azimuth);
-		track_send_photon(k, p, all - first, clamp((momentum - first * c) / (all - first), -1.0f, 1.0f),
-		                  azimuth + 3.1415927f);
+		track_send_photon(k, p, energy, c, azimuth);
+		track_send_photon(k, p, p->energy + 2.0f * ELECTRON_MEV - energy, other, azimuth + 3.1415927f);
 		return false;
 	}
 	return true;

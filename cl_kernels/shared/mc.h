@@ -29,7 +29,7 @@
 #define SP_MC_BREMS_LOG2 (-4)
 #define SP_MC_BREMS_PER_OCTAVE 4
 #define SP_MC_BREMS_ENERGIES 37 /* up to 32 MeV */
-#define SP_MC_BREMS_SHARES 33
+#define SP_MC_BREMS_SHARES 129
 
 /* ---- Pair production: [energy][share]: the electron's share of the kinetic energy; energies k from 2^1 MeV, 2 per
  * octave; the first row is used below ---- */

@@ -110,7 +110,7 @@ double sp_mc_pair_density(double k_mev, double x)
 	                         (-4.0 / 3.0 - 2.0 * e1 * e2 * (p1 * p1 + p2 * p2) / (p1 * p1 * p2 * p2) +
 	                          (e2 * l1 / pow(p1, 3.0) + e1 * l2 / pow(p2, 3.0) - l1 * l2 / (p1 * p2)) +
 	                          l * (k * k / pow(p1 * p2, 3.0) * (e1 * e1 * e2 * e2 + p1 * p1 * p2 * p2) -
-	                               8.0 / 3.0 * e1 * e2 / (p1 * p2) +
+	                               8.0 / 3.0 * e1 * e2 / (p1 * p2) -
 	                               k / (2.0 * p1 * p2) *
 	                                       ((e1 * e2 - p1 * p1) * l1 / pow(p1, 3.0) +
 	                                        (e1 * e2 - p2 * p2) * l2 / pow(p2, 3.0) +
