@@ -1,19 +1,20 @@
-/* Electrons and positrons: sets of SP_LANES particles that start alike at several places and share their random numbers,
- * but live each in the matter around it (Kawrakow's simultaneous transport of particle sets, in: Advanced Monte Carlo
- * for Radiation Physics, Springer 2001, 229).
+/* Electrons and positrons: sets of SP_LANES particles that start alike at several places and share their random
+ * numbers, but live each in the matter around it (Kawrakow's simultaneous transport of particle sets, in: Advanced
+ * Monte Carlo for Radiation Physics, Springer 2001, 229).
  *
  * Class II with a random hinge. A step ends after the mass thickness that its energy allows, counted with the density
- * where it begins, and no later than matter much denser or thinner may come (the voxels' clearance). Everything that happens along
- * it (loss, scattering, deposit) is taken at one point, uniform along the step: the hinge. The path in a voxel, its
- * density and material are thus right on average without a walk from voxel to voxel. Discrete collisions are placed by a
- * majorant and accepted at their place. */
+ * where it begins, and no later than matter much denser or thinner may come (the voxels' clearance). Everything that
+ * happens along it (loss, scattering, deposit) is taken at one point, uniform along the step: the hinge. The path in a
+ * voxel, its density and material are thus right on average without a walk from voxel to voxel. Discrete collisions are
+ * placed by a majorant and accepted at their place. */
 
 #define MAX_STEPS 2000
 #define KEPT_STEPS 96
 #define SET_STACK 10
 #define EACH_SET _Pragma("unroll") for (int j = 0; j < SP_SETS; j++)
 #define ELECTRON_MEV 0.51099895f
-#define TYPICAL_STOPPING 1.9f /* MeV cm2/g: for the energy in the middle of a step, where only the second order counts */
+#define TYPICAL_STOPPING \
+	1.9f /* MeV cm2/g: for the energy in the middle of a step, where only the second order counts */
 
 typedef struct {
 	fv x, y, z, u, v, w, energy, weight;
@@ -23,10 +24,10 @@ typedef struct {
 
 /* What the lanes of a track share at one step. */
 typedef struct {
-	float hinge;      /* share of the step */
-	uint node;        /* of the scattering table */
+	float hinge;        /* share of the step */
+	uint node;          /* of the scattering table */
 	float cosine, sine; /* of the azimuth */
-	float event;      /* -ln of the probability of getting further without an event */
+	float event;        /* -ln of the probability of getting further without an event */
 	float accept;
 } step_numbers;
 
@@ -73,7 +74,8 @@ static inline void turn(fv *u, fv *v, fv *w, fv c, fv s, fv cp, fv sp)
 	fv sign = PICK(HOLDS(*w < FV(0.0f)), FV(-1.0f), FV(1.0f)), a = FV(-1.0f) / (sign + *w), b = *u * *v * a;
 	fv x = FV(1.0f) + sign * *u * *u * a, y = sign * b, z = -sign * *u;
 	fv p = b, q = sign + *v * *v * a, r = -*v;
-	fv nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q), nw = c * *w + s * (cp * z + sp * r);
+	fv nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q),
+	   nw = c * *w + s * (cp * z + sp * r);
 	fv fix = FV(1.5f) - FV(0.5f) * (nu * nu + nv * nv + nw * nw);
 
 	*u = nu * fix;
@@ -93,7 +95,8 @@ static inline uint lane_row(float energy)
 	return (uint)clamp((as_int(energy) - ((127 + SP_MC_ENERGY_LOG2) << 23)) >> SP_MC_ROW_SHIFT, 0, SP_MC_ROWS - 1);
 }
 
-/* (1 - cosine)/2 of multiple scattering of strength k (path length times first transport coefficient); eta: an index. */
+/* (1 - cosine)/2 of multiple scattering of strength k (path length times first transport coefficient); eta: an index.
+ */
 static inline fv scattering_y(const transport *t, uint node, fv eta, fv k)
 {
 	iv bin = clamp((AS_IV(k) - IV((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, IV(0), IV(SP_MC_KS - 1));
@@ -169,15 +172,16 @@ static fv brems_energy(const transport *t, fv energy, uv material, float number)
 	fv g;
 	iv row = TO_IV((log2(energy) - FV((float)SP_MC_BREMS_LOG2)) * FV((float)SP_MC_BREMS_PER_OCTAVE) + FV(0.5f));
 	uv at = (material * UV(SP_MC_BREMS_ENERGIES) + AS_UV(clamp(row, IV(0), IV(SP_MC_BREMS_ENERGIES - 1)))) *
-	                UV(SP_MC_BREMS_SHARES) + UV(i);
+	                UV(SP_MC_BREMS_SHARES) +
+	        UV(i);
 
 	f = x - (float)i;
 	g = FV(1.0f - f) * gather_float(t->brems, at) + FV(f) * gather_float(t->brems, at + UV(1));
 	return FV(s->photon_cut) * exp2(g * log2(energy / FV(s->photon_cut)));
 }
 
-/* Annihilation in flight of a positron of kinetic energy `energy` (Heitler): the energy of one photon and the cosines of
- * both to the positron's direction. */
+/* Annihilation in flight of a positron of kinetic energy `energy` (Heitler): the energy of one photon and the cosines
+ * of both to the positron's direction. */
 static float sample_annihilation(float *cosine, float *other_cosine, float energy, random_stream *r)
 {
 	float gamma = 1.0f + energy / ELECTRON_MEV, g1 = gamma + 1.0f, both = energy + 2.0f * ELECTRON_MEV;
@@ -230,7 +234,8 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	   row = material * UV(SP_MC_ROWS) + energy_row(e->energy);
 	fv density = word_density(word), discrete, moller, flight, unused, total, number;
 	iv accepted, hard, radiates, flies;
-	random_stream r = {(uint4)(t->base.x, t->base.y, e->object ^ 0x80000000u, step << 8), t->key, (float4)(0.0f), 0};
+	random_stream r = {(uint4)(t->base.x, t->base.y, e->object ^ 0x80000000u, step << 8), t->key, (float4)(0.0f),
+	                   0};
 	float kind, azimuth, all;
 
 	discrete = gather_float((global const float *)t->electron + 3, row << 2);
@@ -291,7 +296,8 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 			t->lost += lane_sum(stays);
 		}
 		cl = PICK(hard, cl, FV(1.0f));
-		turn(&e->u, &e->v, &e->w, cl, sqrt(max(FV(0.0f), FV(1.0f) - cl * cl)), FV(cos(azimuth)), FV(sin(azimuth)));
+		turn(&e->u, &e->v, &e->w, cl, sqrt(max(FV(0.0f), FV(1.0f) - cl * cl)), FV(cos(azimuth)),
+		     FV(sin(azimuth)));
 		e->energy = PICK(hard, left, e->energy);
 	}
 }
@@ -307,14 +313,15 @@ static void stop(transport *t, photon_stack *photons, electron_set *e, uint step
 	deposit(t, e->x, e->y, e->z, PICK(stopped & inside, e->energy * e->weight, FV(0.0f)));
 	if (ANY(stopped & ~inside))
 		t->escaped += lane_sum(PICK(stopped & ~inside,
-		                            (e->energy + FV(e->positron ? 2.0f * ELECTRON_MEV : 0.0f)) * e->weight, FV(0.0f)));
+		                            (e->energy + FV(e->positron ? 2.0f * ELECTRON_MEV : 0.0f)) * e->weight,
+		                            FV(0.0f)));
 	if (e->positron && ANY(stopped & inside))
 		annihilate_at_rest(t, photons, e, PICK(stopped & inside, e->weight, FV(0.0f)), step);
 	e->weight = PICK(stopped, FV(0.0f), e->weight);
 }
 
-/* Follows SP_SETS sets of one object until all their lanes have stopped or left. Lanes without weight are not there. Each
- * phase of a step is done for all sets before the next phase: one set alone would wait for its own gathers. */
+/* Follows SP_SETS sets of one object until all their lanes have stopped or left. Lanes without weight are not there.
+ * Each phase of a step is done for all sets before the next phase: one set alone would wait for its own gathers. */
 static void follow_sets(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e,
                         kept_numbers *kept)
 {
@@ -325,7 +332,8 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 	fv density[SP_SETS], clearance[SP_SETS];
 	uint step;
 
-	EACH_SET {
+	EACH_SET
+	{
 		x[j] = e[j].x;
 		y[j] = e[j].y;
 		z[j] = e[j].z;
@@ -344,11 +352,13 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 		fv stopping[SP_SETS], g1[SP_SETS], eta[SP_SETS], loss[SP_SETS];
 		uv word[SP_SETS], voxel[SP_SETS], row[SP_SETS];
 
-		EACH_SET {
+		EACH_SET
+		{
 			alive[j] = HOLDS(weight[j] > FV(0.0f));
 			inside[j] = inside_box(x[j], y[j], z[j], s->extent_cm) & alive[j];
 			if (ANY(alive[j] & ~inside[j])) {
-				t->escaped += lane_sum(PICK(alive[j] & ~inside[j], (energy[j] + FV(rest)) * weight[j], FV(0.0f)));
+				t->escaped += lane_sum(
+				        PICK(alive[j] & ~inside[j], (energy[j] + FV(rest)) * weight[j], FV(0.0f)));
 				alive[j] = inside[j];
 				weight[j] = PICK(alive[j], weight[j], FV(0.0f));
 			}
@@ -356,11 +366,13 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 		}
 		if (!ANY(left))
 			return;
-		EACH_SET { /* how far */
+		EACH_SET
+		{ /* how far */
 			fv thickness = min(energy[j] * FV(s->step_per_mev), FV(s->longest_step));
 			fv free_length = thickness / max(density[j], FV(1e-6f)), before;
 
-			if (ANY(HOLDS(free_length > clearance[j]) & inside[j])) { /* the last hinge's matter does not reach that far */
+			if (ANY(HOLDS(free_length > clearance[j]) &
+			        inside[j])) { /* the last hinge's matter does not reach that far */
 				word[j] = voxel_words(t, x[j], y[j], z[j], inside[j]);
 				density[j] = word_density(word[j]);
 				clearance[j] = word_clearance(t, word[j]);
@@ -387,7 +399,8 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			events[j] = HOLDS(before < length[j]) & alive[j];
 			length[j] = min(length[j], before);
 		}
-		EACH_SET { /* to the hinge, where the step's matter is taken */
+		EACH_SET
+		{ /* to the hinge, where the step's matter is taken */
 			fv k = length[j] * FV(number.hinge);
 
 			xh[j] = x[j] + k * u[j];
@@ -397,31 +410,36 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			voxel[j] = voxel_cells(t, xh[j], yh[j], zh[j], inside[j]);
 			word[j] = PICK(inside[j], gather(t->voxels, voxel[j]), UV(0));
 		}
-		EACH_SET {
+		EACH_SET
+		{
 			density[j] = word_density(word[j]);
 			clearance[j] = word_clearance(t, word[j]) - length[j] * FV(1.0f - number.hinge);
 			mass[j] = density[j] * length[j];
 			row[j] = (word[j] >> 24) * UV(SP_MC_ROWS) +
-			         energy_row(max(energy[j] - FV(0.5f * TYPICAL_STOPPING) * mass[j], FV(0.25f) * energy[j]));
+			         energy_row(
+			                 max(energy[j] - FV(0.5f * TYPICAL_STOPPING) * mass[j], FV(0.25f) * energy[j]));
 			gather_columns(&stopping[j], &g1[j], &eta[j], t->electron, row[j]);
 		}
-		EACH_SET {
+		EACH_SET
+		{
 			loss[j] = min(stopping[j] * mass[j], energy[j]);
 			if (ANY(alive[j]))
 				deposit_in_voxels(t, voxel[j], xh[j], yh[j], zh[j], loss[j] * weight[j]);
 			energy[j] -= loss[j];
 		}
-		EACH_SET { /* scattering */
+		EACH_SET
+		{ /* scattering */
 			fv rest_of_step = length[j] * FV(1.0f - number.hinge);
 			fv share = scattering_y(t, number.node, eta[j], g1[j] * mass[j]);
 
-			turn(&u[j], &v[j], &w[j], FV(1.0f) - FV(2.0f) * share, FV(2.0f) * sqrt(share * (FV(1.0f) - share)),
-			     FV(number.cosine), FV(number.sine));
+			turn(&u[j], &v[j], &w[j], FV(1.0f) - FV(2.0f) * share,
+			     FV(2.0f) * sqrt(share * (FV(1.0f) - share)), FV(number.cosine), FV(number.sine));
 			x[j] = xh[j] + rest_of_step * u[j];
 			y[j] = yh[j] + rest_of_step * v[j];
 			z[j] = zh[j] + rest_of_step * w[j];
 		}
-		EACH_SET {
+		EACH_SET
+		{
 			iv stopped = alive[j] & HOLDS(energy[j] <= FV(s->electron_cut));
 
 			if (!ANY(events[j] | stopped))

@@ -5,7 +5,7 @@ typedef struct {
 	global const uint *voxels;
 	global const sp_mc_brick *bricks;
 	global const float *attenuation, *compton, *photoelectric, *pair, *rayleigh; /* [row][material] */
-	global const float4 *electron, *event;                                      /* [material][row] */
+	global const float4 *electron, *event;                                       /* [material][row] */
 	global const float *scattering, *brems, *pair_share;
 	global const uint *class_of;
 	global long *tally;
@@ -27,7 +27,8 @@ static inline iv inside_box(fv x, fv y, fv z, constant float *extent)
 static inline uv cell_of(fv x, fv y, fv z, constant float *per_cm, constant uint *n)
 {
 	/* rounding could put a point just inside the far face one cell too far */
-	uv i = min(AS_UV(TO_IV(x * FV(per_cm[0]))), UV(n[0] - 1)), j = min(AS_UV(TO_IV(y * FV(per_cm[1]))), UV(n[1] - 1)),
+	uv i = min(AS_UV(TO_IV(x * FV(per_cm[0]))), UV(n[0] - 1)),
+	   j = min(AS_UV(TO_IV(y * FV(per_cm[1]))), UV(n[1] - 1)),
 	   k = min(AS_UV(TO_IV(z * FV(per_cm[2]))), UV(n[2] - 1));
 
 	return (k * UV(n[1]) + j) * UV(n[0]) + i;
@@ -75,13 +76,15 @@ static inline void add_to_cells(transport *t, uv cells, fv energy)
 static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
 {
 	constant sp_mc_setup *s = t->setup;
-	fv i = x * FV(s->tally_per_cm[0]) + FV(s->tally_shift[0]), j = y * FV(s->tally_per_cm[1]) + FV(s->tally_shift[1]),
+	fv i = x * FV(s->tally_per_cm[0]) + FV(s->tally_shift[0]),
+	   j = y * FV(s->tally_per_cm[1]) + FV(s->tally_shift[1]),
 	   k = z * FV(s->tally_per_cm[2]) + FV(s->tally_shift[2]);
 	iv inside = HOLDS(i >= FV(0.0f)) & HOLDS(i < FV((float)s->tally_n[0])) & HOLDS(j >= FV(0.0f)) &
 	            HOLDS(j < FV((float)s->tally_n[1])) & HOLDS(k >= FV(0.0f)) & HOLDS(k < FV((float)s->tally_n[2]));
 	uint_lanes cell;
 
-	cell.v = PICK(inside, (AS_UV(TO_IV(k)) * UV(s->tally_n[1]) + AS_UV(TO_IV(j))) * UV(s->tally_n[0]) + AS_UV(TO_IV(i)),
+	cell.v = PICK(inside,
+	              (AS_UV(TO_IV(k)) * UV(s->tally_n[1]) + AS_UV(TO_IV(j))) * UV(s->tally_n[0]) + AS_UV(TO_IV(i)),
 	              UV(s->tally_n[3])); /* one cell more takes what is outside */
 	add_to_cells(t, cell.v, energy);
 }

@@ -16,9 +16,9 @@ static inline float table_at(const transport *t, global const float *table, uint
 
 typedef struct {
 	uint row;
-	float f; /* how far from the row to the next */
-	float mu[SP_MATERIALS];         /* cm2/g */
-	float majorant[SP_MC_CLASSES];  /* of a class and those before it */
+	float f;                       /* how far from the row to the next */
+	float mu[SP_MATERIALS];        /* cm2/g */
+	float majorant[SP_MC_CLASSES]; /* of a class and those before it */
 } photon_tables;
 
 static void look_up(photon_tables *out, const transport *t, float energy)
@@ -49,7 +49,8 @@ typedef struct {
 static void trace_bricks(ray_path *out, const transport *t, const photon *p, const photon_tables *tables)
 {
 	constant sp_mc_setup *s = t->setup;
-	float x[3] = {p->x, p->y, p->z}, u[3] = {p->u, p->v, p->w}, next[3], step[3], at = 0.0f, depth = 0.0f, last = -1.0f;
+	float x[3] = {p->x, p->y, p->z}, u[3] = {p->u, p->v, p->w}, next[3], step[3], at = 0.0f, depth = 0.0f,
+	      last = -1.0f;
 	int cell[3], way[3], n = 0;
 	uint uniform = 1;
 
@@ -57,9 +58,7 @@ static void trace_bricks(ray_path *out, const transport *t, const photon *p, con
 		cell[a] = clamp((int)(x[a] * s->bricks_per_cm[a]), 0, (int)s->bricks_n[a] - 1);
 		way[a] = u[a] < 0.0f ? -1 : 1;
 		step[a] = fabs(u[a]) > 1e-7f ? s->brick_cm[a] / fabs(u[a]) : 1e9f;
-		next[a] = fabs(u[a]) > 1e-7f
-		                  ? ((float)(cell[a] + (way[a] > 0)) * s->brick_cm[a] - x[a]) / u[a]
-		                  : 1e9f;
+		next[a] = fabs(u[a]) > 1e-7f ? ((float)(cell[a] + (way[a] > 0)) * s->brick_cm[a] - x[a]) / u[a] : 1e9f;
 	}
 	for (int count = 0; count < MAX_SEGMENTS; count++) {
 		global const sp_mc_brick *b =
@@ -122,7 +121,7 @@ typedef struct {
 
 typedef struct {
 	float_lanes x[MAX_BLOCKS], y[MAX_BLOCKS], z[MAX_BLOCKS], weight[MAX_BLOCKS]; /* weight 0: flew out */
-	uint_lanes word[MAX_BLOCKS]; /* of the voxel */
+	uint_lanes word[MAX_BLOCKS];                                                 /* of the voxel */
 	int blocks;
 	int there; /* how many there are */
 	int alike; /* all of one material */
@@ -169,7 +168,9 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 				for (int l = 0; l < SP_LANES; l++)
 					mu.at[l] = tables->mu[m.at[l]];
 				hit = in & HOLDS(lane_uniform((uint4)(t->base.x, t->base.y, object, 0), t->key,
-				                              0x01000000u + tries++) * majorant < mu.v * word_density(word));
+				                              0x01000000u + tries++) *
+				                         majorant <
+				                 mu.v * word_density(word));
 			}
 			out->x[b].v = PICK(hit, x, out->x[b].v);
 			out->y[b].v = PICK(hit, y, out->y[b].v);
@@ -178,7 +179,8 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 			done |= hit;
 			open &= in & ~hit;
 			if (ANY(open)) {
-				depth -= log(lane_uniform((uint4)(t->base.x, t->base.y, object, 0), t->key, 0x01000000u + tries++));
+				depth -= log(lane_uniform((uint4)(t->base.x, t->base.y, object, 0), t->key,
+				                          0x01000000u + tries++));
 				open &= HOLDS(depth < FV(total));
 			}
 		}
@@ -233,7 +235,8 @@ static int choose_interaction(photon_sites *sites, const transport *t, const pho
 			for (int l = 0; l < SP_LANES; l++)
 				if (sites->weight[b].at[l] > 0.0f)
 					sites->weight[b].at[l] *=
-					        interaction_share(t, tables, kind, sites->word[b].at[l] >> 24) * sum / mean[kind];
+					        interaction_share(t, tables, kind, sites->word[b].at[l] >> 24) * sum /
+					        mean[kind];
 	return kind;
 }
 
@@ -306,13 +309,14 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 			if (k == SP_TRACKS)
 				continue;
 			if (k == tracks)
-				make_track(&space->tracks[tracks++], t, &space->kept, object, material, energy, u, v, w, positron);
+				make_track(&space->tracks[tracks++], t, &space->kept, object, material, energy, u, v, w,
+				           positron);
 			if (!space->tracks[k].whole)
 				continue;
 			here &= HOLDS(FV(space->tracks[k].range) < word_density(word) * word_uniform(t, word));
 			if (ANY(here)) {
-				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v, word_density(word),
-				          PICK(here, weight, FV(0.0f)), &r);
+				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v,
+				          word_density(word), PICK(here, weight, FV(0.0f)), &r);
 				weight = PICK(here, FV(0.0f), weight);
 			}
 		}
@@ -356,7 +360,8 @@ static float sample_compton(float *cosine, float energy, float first, float seco
 	for (int tries = 0; tries < 100; tries++) {
 		float sine2;
 
-		share = second * (a1 + a2) < a1 ? exp(-a1 * first) : sqrt(least * least + (1.0f - least * least) * first);
+		share = second * (a1 + a2) < a1 ? exp(-a1 * first)
+		                                : sqrt(least * least + (1.0f - least * least) * first);
 		x = (1.0f - share) / (k * share); /* 1 - cos theta */
 		sine2 = x * (2.0f - x);
 		if (draw(r) <= 1.0f - share * sine2 / (1.0f + share * share))
@@ -374,7 +379,8 @@ static float sample_photoelectron(float energy, random_stream *r)
 	float gamma = 1.0f + energy / ELECTRON_MEV, beta = sqrt(1.0f - 1.0f / (gamma * gamma)), c = 1.0f;
 
 	for (int tries = 0; tries < 100; tries++) {
-		float v = 2.0f * draw(r) - 1.0f; /* cosine in the electron's frame: (1 - v^2) and the Jacobian's square */
+		float v =
+		        2.0f * draw(r) - 1.0f; /* cosine in the electron's frame: (1 - v^2) and the Jacobian's square */
 
 		c = (v + beta) / (1.0f + beta * v);
 		/* of p(c) dc = (1 - v^2) (...) dv remains (1 - v^2) times a constant */
@@ -472,8 +478,10 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 		on.weight = weight;
 		on.scattered = 1;
 		if (kind == COMPTON) {
-			float cosine, share = sample_compton(&cosine, p->energy, c1, draw(&r), &r), energy = share * p->energy;
-			float electron = p->energy - energy, momentum = sqrt(electron * (electron + 2.0f * ELECTRON_MEV));
+			float cosine, share = sample_compton(&cosine, p->energy, c1, draw(&r), &r),
+			              energy = share * p->energy;
+			float electron = p->energy - energy,
+			      momentum = sqrt(electron * (electron + 2.0f * ELECTRON_MEV));
 
 			if (energy < s->photon_cut) { /* at all sites, not at the chosen one alone */
 				deposit_at_sites(t, &sites, energy);
@@ -491,15 +499,19 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 				}
 			}
 			set_free(t, photons, space, &sites, p, electron,
-			         momentum > 0.0f ? (p->energy - energy * cosine) / momentum : 1.0f, azimuth + 3.1415927f, 0);
+			         momentum > 0.0f ? (p->energy - energy * cosine) / momentum : 1.0f,
+			         azimuth + 3.1415927f, 0);
 		} else if (kind == PHOTOELECTRIC) {
-			set_free(t, photons, space, &sites, p, p->energy, sample_photoelectron(p->energy, &r), azimuth, 0);
+			set_free(t, photons, space, &sites, p, p->energy, sample_photoelectron(p->energy, &r), azimuth,
+			         0);
 		} else if (kind == PAIR) {
-			float energy = p->energy - 2.0f * ELECTRON_MEV, electron = energy * sample_pair_share(t, p->energy, c1);
+			float energy = p->energy - 2.0f * ELECTRON_MEV,
+			      electron = energy * sample_pair_share(t, p->energy, c1);
 
-			set_free(t, photons, space, &sites, p, electron, sample_pair_cosine(electron, draw(&r)), azimuth, 0);
-			set_free(t, photons, space, &sites, p, energy - electron, sample_pair_cosine(energy - electron, draw(&r)),
-			         azimuth + 3.1415927f, 1);
+			set_free(t, photons, space, &sites, p, electron, sample_pair_cosine(electron, draw(&r)),
+			         azimuth, 0);
+			set_free(t, photons, space, &sites, p, energy - electron,
+			         sample_pair_cosine(energy - electron, draw(&r)), azimuth + 3.1415927f, 1);
 		} else { /* Rayleigh */
 			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24),
 			      x = sample_rayleigh(width, &r);

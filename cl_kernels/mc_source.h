@@ -1,9 +1,10 @@
 /* What leaves the source: a history's rectangle, energy, position and direction.
  *
  * The histories of a batch sit evenly spaced along one line that winds through all rectangles (in each along the Morton
- * curve, from a start that is random for each batch): they fill the field evenly, and neighbours in number are neighbours
- * in space, so that the memory that they touch stays in the cache. The other numbers of a first flight come from Roberts'
- * additive sequence (powers of the inverse of the root of x^(SP_MC_DIMS + 1) = x + 1), shifted at random too. */
+ * curve, from a start that is random for each batch): they fill the field evenly, and neighbours in number are
+ * neighbours in space, so that the memory that they touch stays in the cache. The other numbers of a first flight come
+ * from Roberts' additive sequence (powers of the inverse of the root of x^(SP_MC_DIMS + 1) = x + 1), shifted at random
+ * too. */
 
 typedef struct {
 	global const sp_mc_beam *beams;

@@ -1,8 +1,9 @@
-/* The same electron in the same matter goes the same way: where a site's surroundings are uniform as far as any electron
- * of that energy can get, one track is made and laid down at every such site (Kawrakow's history repetition, in: Advanced
- * Monte Carlo for Radiation Physics, Springer 2001, 229). How far the track at hand gets must not matter: to repeat only
- * those that stay inside, and to draw others anew, would let too few cross an interface. Lengths are mass thicknesses (g/cm2) from the start, so that sites of
- * one material but other densities share a track. The physics is that of mc_electron.h. */
+/* The same electron in the same matter goes the same way: where a site's surroundings are uniform as far as any
+ * electron of that energy can get, one track is made and laid down at every such site (Kawrakow's history repetition,
+ * in: Advanced Monte Carlo for Radiation Physics, Springer 2001, 229). How far the track at hand gets must not matter:
+ * to repeat only those that stay inside, and to draw others anew, would let too few cross an interface. Lengths are
+ * mass thicknesses (g/cm2) from the start, so that sites of one material but other densities share a track. The physics
+ * is that of mc_electron.h. */
 
 #define TRACK_POINTS 128
 #define TRACK_PHOTONS 32
@@ -21,7 +22,8 @@ typedef struct {
 	int whole; /* 0: did not fit */
 	int n_points, n_photons;
 	float range; /* g/cm2: no electron of its energy gets farther */
-	/* one of the sites so far sends off the track's photons for all of them: their weight, its place and 1/density */
+	/* one of the sites so far sends off the track's photons for all of them: their weight, its place and 1/density
+	 */
 	float weight, from_x, from_y, from_z, per_mass;
 	track_point point[TRACK_POINTS];
 	track_photon photon[TRACK_PHOTONS];
@@ -44,7 +46,8 @@ static inline void turn_one(float *u, float *v, float *w, float c, float s, floa
 	float sign = *w < 0.0f ? -1.0f : 1.0f, a = -1.0f / (sign + *w), b = *u * *v * a;
 	float x = 1.0f + sign * *u * *u * a, y = sign * b, z = -sign * *u;
 	float p = b, q = sign + *v * *v * a, r = -*v;
-	float nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q), nw = c * *w + s * (cp * z + sp * r);
+	float nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q),
+	      nw = c * *w + s * (cp * z + sp * r);
 	float fix = 1.5f - 0.5f * (nu * nu + nv * nv + nw * nw);
 
 	*u = nu * fix;
@@ -129,8 +132,8 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 		stack[*n_stack].positron = 0;
 		stack[*n_stack].object = (*next_object)++;
 		c = lane(moller_cosine(FV(p->energy), FV(low)), 0);
-		turn_one(&stack[*n_stack].u, &stack[*n_stack].v, &stack[*n_stack].w, c, sqrt(1.0f - c * c), -cos(azimuth),
-		         -sin(azimuth));
+		turn_one(&stack[*n_stack].u, &stack[*n_stack].v, &stack[*n_stack].w, c, sqrt(1.0f - c * c),
+		         -cos(azimuth), -sin(azimuth));
 		++*n_stack;
 		c = lane(moller_cosine(FV(p->energy), FV(left)), 0);
 		turn_one(&p->u, &p->v, &p->w, c, sqrt(1.0f - c * c), cos(azimuth), sin(azimuth));
@@ -176,8 +179,8 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 
 		for (uint step = 0; step < MAX_STEPS && there && p.energy > s->electron_cut; step++) {
 			step_numbers number = step_of(t, kept, p.object, step);
-			float mass = min(p.energy * s->step_per_mev, s->longest_step), before = number.event / s->event_majorant,
-			      loss, xh, yh, zh, y, path, k1;
+			float mass = min(p.energy * s->step_per_mev, s->longest_step),
+			      before = number.event / s->event_majorant, loss, xh, yh, zh, y, path, k1;
 			bool event = before < mass;
 			float4 row;
 			uint bin;
@@ -193,17 +196,18 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 			leave_energy(k, &pending, quantum, xh, yh, zh, loss);
 			p.energy -= loss;
 			k1 = row.y * mass;
-			bin = (uint)clamp((as_int(k1) - ((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, 0, SP_MC_KS - 1);
-			y = min(1.0f,
-			        k1 * t->scattering[(number.node * SP_MC_ETAS + (uint)row.z) * SP_MC_KS + bin]);
-			turn_one(&p.u, &p.v, &p.w, 1.0f - 2.0f * y, 2.0f * sqrt(y * (1.0f - y)), number.cosine, number.sine);
+			bin = (uint)clamp((as_int(k1) - ((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, 0,
+			                  SP_MC_KS - 1);
+			y = min(1.0f, k1 * t->scattering[(number.node * SP_MC_ETAS + (uint)row.z) * SP_MC_KS + bin]);
+			turn_one(&p.u, &p.v, &p.w, 1.0f - 2.0f * y, 2.0f * sqrt(y * (1.0f - y)), number.cosine,
+			         number.sine);
 			path = mass - path;
 			p.x = xh + path * p.u;
 			p.y = yh + path * p.v;
 			p.z = zh + path * p.w;
 			if (event && p.energy > s->electron_cut) {
-				random_stream r = {(uint4)(t->base.x, t->base.y, p.object ^ 0x80000000u, step << 8), t->key,
-				                   (float4)(0.0f), 0};
+				random_stream r = {(uint4)(t->base.x, t->base.y, p.object ^ 0x80000000u, step << 8),
+				                   t->key, (float4)(0.0f), 0};
 
 				there = track_collide(k, t, &t->next_object, stack, &n_stack, &p, number.accept, &r);
 			}
@@ -235,7 +239,8 @@ static void lay_track(track *k, transport *t, fv x, fv y, fv z, fv density, fv w
 	for (int i = 0; i < k->n_points; i++) {
 		track_point p = k->point[i];
 
-		deposit(t, x + per_mass * FV(p.x), y + per_mass * FV(p.y), z + per_mass * FV(p.z), weight * FV(p.energy));
+		deposit(t, x + per_mass * FV(p.x), y + per_mass * FV(p.y), z + per_mass * FV(p.z),
+		        weight * FV(p.energy));
 	}
 	if (k->n_photons > 0) {
 		float sum;
@@ -256,8 +261,15 @@ static void send_track_photons(const track *k, transport *t, photon_stack *photo
 {
 	for (int i = 0; k->weight > 0.0f && i < k->n_photons; i++) {
 		const track_photon *f = k->photon + i;
-		photon p = {k->from_x + k->per_mass * f->x, k->from_y + k->per_mass * f->y, k->from_z + k->per_mass * f->z, f->u,
-		            f->v, f->w, f->energy, k->weight, 1};
+		photon p = {k->from_x + k->per_mass * f->x,
+		            k->from_y + k->per_mass * f->y,
+		            k->from_z + k->per_mass * f->z,
+		            f->u,
+		            f->v,
+		            f->w,
+		            f->energy,
+		            k->weight,
+		            1};
 
 		push_photon(t, photons, &p);
 	}

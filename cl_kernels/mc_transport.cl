@@ -1,8 +1,9 @@
 /* Monte Carlo: histories of photons, electrons and positrons in voxels. Equations and sources: docs/physics.md.
  *
  * Work-items take the histories of a batch in chunks, the next one from a counter. A history's random numbers depend on
- * the seed and its number alone and its energy is tallied in integers, so that the sum is the same whoever follows it. The parts: mc_photon.h (flights and interactions), mc_electron.h (electrons), mc_source.h, mc_geometry.h
- * (voxels and tally), mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
+ * the seed and its number alone and its energy is tallied in integers, so that the sum is the same whoever follows it.
+ * The parts: mc_photon.h (flights and interactions), mc_electron.h (electrons), mc_source.h, mc_geometry.h (voxels and
+ * tally), mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
 #include "shared/mc.h"
 
 #ifndef SP_MATERIALS
@@ -66,8 +67,10 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 		float_lanes px, py, pz, pu, pv, pw, weight;
 
 		for (int l = 0; l < SP_LANES; l++) {
-			float fx = x + 2.0f * (float)(l % 4) / min(SP_LANES, 4), fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
-			photon p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy, energy);
+			float fx = x + 2.0f * (float)(l % 4) / min(SP_LANES, 4),
+			      fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
+			photon p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy,
+			                        energy);
 			bool hits = enter(&p, t->setup->extent_cm);
 
 			px.at[l] = p.x;
@@ -115,7 +118,8 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 		photon p = photons.at[--photons.n];
 
 		if (p.energy < t->setup->photon_cut) {
-			deposit(t, FV(p.x), FV(p.y), FV(p.z), PICK(HOLDS(lane_numbers() == IV(0)), FV(p.energy * p.weight), FV(0.0f)));
+			deposit(t, FV(p.x), FV(p.y), FV(p.z),
+			        PICK(HOLDS(lane_numbers() == IV(0)), FV(p.energy * p.weight), FV(0.0f)));
 			continue;
 		}
 		follow_photon(t, &photons, space, &p, 0);

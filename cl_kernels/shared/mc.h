@@ -39,8 +39,8 @@
 
 /* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 4, uniformity
  * in the next 4, material in the top 8. The clearance is the number of voxels in every direction (diagonals too) that
- * are neither much denser nor much thinner (by SP_MC_DENSER and more than SP_MC_ALIKE), the uniformity that of voxels of
- * the same matter; what lies outside the grid is neither. ---- */
+ * are neither much denser nor much thinner (by SP_MC_DENSER and more than SP_MC_ALIKE), the uniformity that of voxels
+ * of the same matter; what lies outside the grid is neither. ---- */
 #define SP_MC_DENSITY_UNIT 4096.0f
 #define SP_MC_DENSER 1.5f
 #define SP_MC_ALIKE 0.02f /* g/cm3 */
@@ -69,26 +69,27 @@ SP_SAME_SIZE(sp_mc_brick, 16);
 #define SP_MC_TALLY_UNIT 67108864.0f
 
 /* Energy accounts of a batch, in tally units. */
-#define SP_MC_ACCOUNTS 4
+#define SP_MC_ACCOUNTS 5
 #define SP_MC_ACCOUNT_EMITTED 0
 #define SP_MC_ACCOUNT_ESCAPED 1
-#define SP_MC_ACCOUNT_BALANCE 3 /* taken away by roulette less given to its survivors, and the like: 0 on average */
+/* 3: what was deposited in the geometry outside the tally's grid, which the host finds in the tallies' last cells */
+#define SP_MC_ACCOUNT_BALANCE 4 /* taken away by roulette less given to its survivors, and the like: 0 on average */
 #define SP_MC_ACCOUNT_LOST 2    /* left where it was because a stack was full */
 
 typedef struct {
-	float voxels_per_cm[4], extent_cm[4]; /* of the geometry's grid; [3] unused */
+	float voxels_per_cm[4], extent_cm[4];  /* of the geometry's grid; [3] unused */
 	float tally_per_cm[4], tally_shift[4]; /* voxel coordinate on the tally's grid = position * per_cm + shift */
 	float bricks_per_cm[4], brick_cm[4];
 	sp_u32 n[4], tally_n[4], bricks_n[4]; /* [3]: product of the others */
-	float clearance_cm;        /* length of one unit of clearance */
+	float clearance_cm;                   /* length of one unit of clearance */
 	float electron_cut, photon_cut;
-	float event_majorant;      /* cm2/g, bounds the discrete collisions of any electron in any material */
-	float step_per_mev;        /* longest electron step, g/cm2 per MeV */
-	float longest_step;        /* g/cm2 */
-	float site_scale;          /* sites of a photon per MeV of weight times energy */
+	float event_majorant; /* cm2/g, bounds the discrete collisions of any electron in any material */
+	float step_per_mev;   /* longest electron step, g/cm2 per MeV */
+	float longest_step;   /* g/cm2 */
+	float site_scale;     /* sites of a photon per MeV of weight times energy */
 	sp_u32 least_sites, most_sites;
-	float quantum;             /* MeV: deposits of a repeated track are joined up to this */
-	float survive;             /* probability of going on after a photon's first scattering */
+	float quantum; /* MeV: deposits of a repeated track are joined up to this */
+	float survive; /* probability of going on after a photon's first scattering */
 	sp_u32 n_materials;
 	sp_u32 seed[2];
 } sp_mc_setup;
@@ -96,12 +97,12 @@ SP_SAME_SIZE(sp_mc_setup, 200);
 
 /* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
 typedef struct {
-	float source_cm[4]; /* the point; for a parallel beam unused */
+	float source_cm[4];                       /* the point; for a parallel beam unused */
 	float centre_cm[4], x_axis[4], y_axis[4]; /* of the plane in which rectangles lie */
 	float direction[4];                       /* of a parallel beam */
 	sp_u32 parallel;
-	float distance_cm;  /* of the plane from the point */
-	float isotropic;    /* > 0: uniform per solid angle; the mean of cos^3 over the field */
+	float distance_cm; /* of the plane from the point */
+	float isotropic;   /* > 0: uniform per solid angle; the mean of cos^3 over the field */
 	sp_u32 unused;
 } sp_mc_beam;
 SP_SAME_SIZE(sp_mc_beam, 96);
@@ -109,7 +110,8 @@ SP_SAME_SIZE(sp_mc_beam, 96);
 typedef struct {
 	float x_cm, y_cm, half_x_cm, half_y_cm;
 	sp_u32 beam;
-	sp_u32 end; /* where on the line of all particles (2^32 long) this one's share ends; the last one's is 2^32 - 1 */
+	sp_u32 end; /* where on the line of all particles (2^32 long) this one's share ends; the last one's is 2^32 - 1
+	             */
 	sp_u32 unused[2];
 } sp_mc_rectangle;
 SP_SAME_SIZE(sp_mc_rectangle, 32);

@@ -66,8 +66,8 @@ static void set_angles(void)
 	}
 }
 
-/* Share of scattering into angles up to that of each grid angle. No collision and a single one have no convergent series
- * and are added as formulas. */
+/* Share of scattering into angles up to that of each grid angle. No collision and a single one have no convergent
+ * series and are added as formulas. */
 static void cumulative(double *out, double eta, double k)
 {
 	static double c[MAX_L + 1];
@@ -136,9 +136,10 @@ int main(int argc, char **argv)
 					y[j] = 0.0;
 				else
 					y[j] = share[a + 1] > share[a]
-					               ? angle_y[a] + (angle_y[a + 1] - angle_y[a]) *
-					                                      fmin(1.0, (target - share[a]) /
-					                                                        (share[a + 1] - share[a]))
+					               ? angle_y[a] +
+					                         (angle_y[a + 1] - angle_y[a]) *
+					                                 fmin(1.0, (target - share[a]) /
+					                                                   (share[a + 1] - share[a]))
 					               : angle_y[a + 1];
 				mean += node_mass(j) * y[j];
 			}
@@ -146,7 +147,8 @@ int main(int argc, char **argv)
 				table[j][e][i] = (float)(y[j] / k * wanted / mean);
 		}
 	}
-	fprintf(f, "#include \"mc_tables.h\"\n\nconst float sp_mc_scattering[SP_MC_NODES * SP_MC_ETAS * SP_MC_KS] = {\n");
+	fprintf(f,
+	        "#include \"mc_tables.h\"\n\nconst float sp_mc_scattering[SP_MC_NODES * SP_MC_ETAS * SP_MC_KS] = {\n");
 	for (size_t i = 0; i < (size_t)SP_MC_NODES * SP_MC_ETAS * SP_MC_KS; i++)
 		fprintf(f, "%.6ef,%c", (double)(&table[0][0][0])[i], i % 8 == 7 ? '\n' : ' ');
 	fprintf(f, "};\n");

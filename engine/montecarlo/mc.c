@@ -27,7 +27,8 @@ struct sp_mc {
 
 static sp_status add_buffer(sp_mc *mc, size_t bytes, const void *data, const char *what, sp_error *err)
 {
-	sp_status st = sp_buffer_create(&mc->buffer[mc->n_buffers], mc->device, CL_MEM_READ_ONLY, bytes, data, what, err);
+	sp_status st =
+	        sp_buffer_create(&mc->buffer[mc->n_buffers], mc->device, CL_MEM_READ_ONLY, bytes, data, what, err);
 
 	if (st == SP_OK)
 		mc->n_buffers++;
@@ -105,7 +106,8 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	}
 }
 
-/* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit. */
+/* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit.
+ */
 static void share_out(sp_mc *mc)
 {
 	const sp_device_info *info = sp_device_describe(mc->device);
@@ -151,20 +153,27 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 		goto cleanup;
 	mc->n_tally = sp_grid_voxels(tally);
 	share_out(mc);
-	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8, NULL, "tally", err)) != SP_OK ||
+	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8,
+	                           NULL, "tally", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->counter, mc->device, CL_MEM_READ_WRITE, 4, NULL, "counter", err)) != SP_OK ||
-	    (st = sp_buffer_create(&mc->sum, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "sum of batches", err)) != SP_OK ||
-	    (st = sp_buffer_create(&mc->squares, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "squares of batches", err)) != SP_OK ||
-	    (st = sp_buffer_create(&mc->accounts, mc->device, CL_MEM_READ_WRITE, SP_MC_ACCOUNTS * 8, NULL, "energy accounts", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->sum, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "sum of batches",
+	                           err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->squares, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL,
+	                           "squares of batches", err)) != SP_OK ||
+	    (st = sp_buffer_create(&mc->accounts, mc->device, CL_MEM_READ_WRITE, SP_MC_ACCOUNTS * 8, NULL,
+	                           "energy accounts", err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * (mc->n_tally + 1) * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->sum, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
 		goto cleanup;
-	snprintf(options, sizeof options, "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d -DSP_SAME_GRID=%d -cl-fast-relaxed-math",
+	snprintf(options, sizeof options,
+	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d "
+	         "-DSP_SAME_GRID=%d -cl-fast-relaxed-math",
 	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1,
 	         sp_grid_equal(tally, &where->grid));
-	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) != SP_OK)
+	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
+	    SP_OK)
 		goto cleanup;
 	st = sp_device_kernel(&mc->close, mc->device, "mc_transport.cl", "mc_close_batch", options, err);
 cleanup:
@@ -222,8 +231,10 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 {
 	cl_ulong first = batch * mc->batch_histories, n_tally = mc->n_tally;
 	cl_uint histories = mc->batch_histories, chunk = (cl_uint)mc->chunk, shift = mc->shift;
-	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(mc->counter), SP_ARG(first), SP_ARG(histories), SP_ARG(chunk)};
-	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum), SP_ARG(mc->squares), SP_ARG(n_tally), SP_ARG(mc->n_tallies), SP_ARG(shift)};
+	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(mc->counter),
+	                            SP_ARG(first),     SP_ARG(histories),    SP_ARG(chunk)};
+	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum),       SP_ARG(mc->squares),
+	                               SP_ARG(n_tally),   SP_ARG(mc->n_tallies), SP_ARG(shift)};
 	sp_status st = SP_OK;
 
 	for (int i = 0; st == SP_OK && i < mc->n_buffers; i++)

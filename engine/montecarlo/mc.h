@@ -64,17 +64,25 @@ void sp_mc_destroy(sp_mc *mc);
 sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err);
 
 /* Accounts of energy, beside what was deposited in the voxels of the dose grid. */
-typedef enum { SP_MC_EMITTED, SP_MC_ESCAPED, SP_MC_LOST, SP_MC_OUTSIDE } sp_mc_account;
+typedef enum {
+	SP_MC_EMITTED,
+	SP_MC_ESCAPED,
+	SP_MC_LOST,
+	SP_MC_OUTSIDE,
+	SP_MC_BALANCE,
+	SP_MC_ACCOUNT_COUNT
+} sp_mc_account;
 
 /* Sums over batches: energy per voxel (units of 1/SP_MC_TALLY_UNIT MeV), and the squares of the batches' energies b as
  * (b rounded >> shift)^2. accounts: by sp_mc_account, same units; lost is what was left where it was because a stack
- * was full, outside what was deposited in the geometry outside the dose grid. */
+ * was full, outside what was deposited in the geometry outside the dose grid, balance what roulette took away less what
+ * it gave to the survivors, 0 on average: with it the accounts close. */
 typedef struct {
 	uint64_t batches;
 	uint32_t shift;
 	int64_t *sum;
 	uint64_t *squares;
-	int64_t accounts[4];
+	int64_t accounts[SP_MC_ACCOUNT_COUNT];
 } sp_mc_sums;
 
 sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err);

@@ -29,8 +29,8 @@ static void moller(double *collisions, double *loss, double t, double cut)
 	if (x >= 0.5)
 		return;
 	/* integrals of 1/x2 + 1/(1-x)2 + c1^2 - c2/(x(1-x)), and of x times that, from x to 1/2 */
-	*collisions = (1.0 / x - 2.0 + 2.0 - 1.0 / (1.0 - x) + c1 * c1 * (0.5 - x) - c2 * log((1.0 - x) / x)) /
-	              (beta2 * t);
+	*collisions =
+	        (1.0 / x - 2.0 + 2.0 - 1.0 / (1.0 - x) + c1 * c1 * (0.5 - x) - c2 * log((1.0 - x) / x)) / (beta2 * t);
 	*loss = (log(0.5 / x) + (2.0 - 1.0 / (1.0 - x) + log(0.5 / (1.0 - x))) + 0.5 * c1 * c1 * (0.25 - x * x) -
 	         c2 * log((1.0 - x) / 0.5)) /
 	        beta2;
@@ -75,8 +75,10 @@ static void brems_quantiles(float *out, const sp_brems *b, double t, double cut)
 		sum += brems_at(b, cut / t * exp((i + 0.5) / BREMS_STEPS * log_range));
 	for (int i = 0; i < BREMS_STEPS; i++, so_far += d) {
 		d = brems_at(b, cut / t * exp((i + 0.5) / BREMS_STEPS * log_range)) / sum;
-		for (; share < SP_MC_BREMS_SHARES - 1 && so_far + d >= (double)share / (SP_MC_BREMS_SHARES - 1); share++)
-			out[share] = (float)((i + ((double)share / (SP_MC_BREMS_SHARES - 1) - so_far) / d) / BREMS_STEPS);
+		for (; share < SP_MC_BREMS_SHARES - 1 && so_far + d >= (double)share / (SP_MC_BREMS_SHARES - 1);
+		     share++)
+			out[share] =
+			        (float)((i + ((double)share / (SP_MC_BREMS_SHARES - 1) - so_far) / d) / BREMS_STEPS);
 	}
 }
 
@@ -184,8 +186,8 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 		electron[3] = (float)discrete;
 		event[0] = (float)(discrete > 0.0 ? hard / discrete : 0.0);
 		event[1] = (float)flight;
-		/* the longest path on continuous loss alone, with a step's length for what the table's rows round; before the
-		 * first row an electron of 11 keV goes 3e-4 g/cm2 */
+		/* the longest path on continuous loss alone, with a step's length for what the table's rows round;
+		 * before the first row an electron of 11 keV goes 3e-4 g/cm2 */
 		if (row > 0)
 			range += (sp_mc_row_energy(row, 1.0) - sp_mc_row_energy(row, 0.0)) / electron[0];
 		event[2] = (float)(1.05 * range + 0.01);

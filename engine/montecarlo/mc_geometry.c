@@ -13,7 +13,8 @@
 /* Neighbourhoods of voxels are looked at as far as this. */
 #define REACH_MM 45.0
 
-sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err)
+sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where,
+                               sp_error *err)
 {
 	bool there[256] = {false};
 	size_t voxels = sp_grid_voxels(&where->grid);
@@ -76,7 +77,8 @@ static sp_u32 most_rings(const sp_grid *g)
 /* Raises the clearance of voxels from r - 1 to r where the density, or that of its complement, stays within what one
  * step may cross. Two passes, since there is room for one set of extremes only: the first, on densities, marks; the
  * second, on complements, takes back. */
-static void grow_clearance(sp_u32 *words, const uint16_t *extreme, const uint16_t *density, size_t n, sp_u32 r, bool denser)
+static void grow_clearance(sp_u32 *words, const uint16_t *extreme, const uint16_t *density, size_t n, sp_u32 r,
+                           bool denser)
 {
 #pragma omp parallel for
 	for (size_t v = 0; v < n; v++) {
@@ -106,8 +108,10 @@ static void set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid 
 			for (size_t v = 0; v < n; v++) {
 				size_t i = v % g->n[0], j = v / g->n[0] % g->n[1], k = v / (g->n[0] * g->n[1]);
 
-				if (i == 0 || j == 0 || k == 0 || i + 1 == g->n[0] || j + 1 == g->n[1] || k + 1 == g->n[2]) {
-					words[v] &= density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT ? 0xfff0ffffu : 0xffffffffu;
+				if (i == 0 || j == 0 || k == 0 || i + 1 == g->n[0] || j + 1 == g->n[1] ||
+				    k + 1 == g->n[2]) {
+					words[v] &= density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT ? 0xfff0ffffu
+					                                                          : 0xffffffffu;
 					a[v] = UINT16_MAX; /* seen from further inside: one voxel too near */
 				}
 			}
@@ -138,7 +142,8 @@ static void set_uniformity(sp_u32 *words, const sp_grid *g, uint16_t *a, uint16_
 				bool same = i > 0 && j > 0 && k > 0 && i + 1 < nx && j + 1 < ny && k + 1 < nz;
 
 				for (size_t c = 0; same && c < 27; c++)
-					same = (words[v + (c % 3 - 1) + (c / 3 % 3 - 1) * nx + (c / 9 - 1) * plane] & mask) == own;
+					same = (words[v + (c % 3 - 1) + (c / 3 % 3 - 1) * nx + (c / 9 - 1) * plane] &
+					        mask) == own;
 				a[v] = !same;
 			}
 	for (sp_u32 r = 1; r <= most_rings(g); r++) {
@@ -168,8 +173,10 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 			for (size_t i = 0; i < g->n[0]; i++) {
 				sp_u32 word = out->voxels[sp_grid_index(g, i, j, k)], material = word >> 24;
 				float density = (float)(word & 0xffffu) / SP_MC_DENSITY_UNIT;
-				sp_mc_brick *b = out->bricks + ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) *
-				                                       s->bricks_n[0] + i / per_brick[0];
+				sp_mc_brick *b =
+				        out->bricks +
+				        ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) * s->bricks_n[0] +
+				        i / per_brick[0];
 
 				if (b->unused == 0) { /* the first of its voxels */
 					b->unused = 1;
@@ -191,15 +198,17 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 				for (size_t c = k ? k - 1 : 0; c <= k + 1 && c < s->bricks_n[2]; c++)
 					for (size_t b = j ? j - 1 : 0; b <= j + 1 && b < s->bricks_n[1]; b++)
 						for (size_t a = i ? i - 1 : 0; a <= i + 1 && a < s->bricks_n[0]; a++)
-							near = fmaxf(near,
-							             out->bricks[(c * s->bricks_n[1] + b) * s->bricks_n[0] + a]
-							                     .density);
+							near = fmaxf(
+							        near,
+							        out->bricks[(c * s->bricks_n[1] + b) * s->bricks_n[0] +
+							                    a]
+							                .density);
 				out->bricks[(k * s->bricks_n[1] + j) * s->bricks_n[0] + i].near_density = near;
 			}
 }
 
-sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where, const uint8_t place[256],
-                              const sp_u32 *class_of, sp_error *err)
+sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where,
+                              const uint8_t place[256], const sp_u32 *class_of, sp_error *err)
 {
 	const sp_grid *g = &where->grid;
 	size_t n = sp_grid_voxels(g), per_brick[3];

@@ -15,10 +15,11 @@ typedef struct {
 } sp_mc_geometry;
 
 /* The materials that occur in `where`: *n of them in materials, and for each material of sp_matter its place. */
-sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where, sp_error *err);
+sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where,
+                               sp_error *err);
 
-sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where, const uint8_t place[256],
-                              const sp_u32 *class_of, sp_error *err);
+sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where,
+                              const uint8_t place[256], const sp_u32 *class_of, sp_error *err);
 void sp_mc_geometry_finish(sp_mc_geometry *g);
 
 typedef struct {
@@ -30,7 +31,8 @@ typedef struct {
 } sp_mc_source_data;
 
 /* low_edge_mm: the low corner of the geometry's grid. */
-sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, const double low_edge_mm[3], sp_error *err);
+sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, const double low_edge_mm[3],
+                            sp_error *err);
 void sp_mc_source_finish(sp_mc_source_data *s);
 
 #endif

@@ -237,9 +237,11 @@ void sp_mc_balance_of(sp_mc_balance *out, const sp_mc_sums *sums, size_t n_voxel
 	                       .escaped_mev = (double)sums->accounts[SP_MC_ESCAPED] * mev,
 	                       .deposited_mev = (double)deposited * mev,
 	                       .outside_mev = (double)sums->accounts[SP_MC_OUTSIDE] * mev,
-	                       .lost_mev = (double)sums->accounts[SP_MC_LOST] * mev};
+	                       .lost_mev = (double)sums->accounts[SP_MC_LOST] * mev,
+	                       .balance_mev = (double)sums->accounts[SP_MC_BALANCE] * mev};
 	if (out->emitted_mev > 0.0)
 		out->imbalance =
-		        (out->escaped_mev + out->deposited_mev + out->outside_mev + out->lost_mev) / out->emitted_mev -
+		        (out->escaped_mev + out->deposited_mev + out->outside_mev + out->lost_mev + out->balance_mev) /
+		                out->emitted_mev -
 		        1.0;
 }

@@ -51,7 +51,8 @@ uint32_t sp_mc_batch_for(size_t n_voxels);
 /* Energy accounts in MeV. */
 typedef struct {
 	double emitted_mev, escaped_mev, deposited_mev, outside_mev, lost_mev;
-	double imbalance; /* what is missing, relative to what was emitted */
+	double balance_mev; /* taken by roulette less given to its survivors: 0 on average */
+	double imbalance;   /* what is missing, relative to what was emitted */
 } sp_mc_balance;
 void sp_mc_balance_of(sp_mc_balance *out, const sp_mc_sums *sums, size_t n_voxels);
 

@@ -87,10 +87,14 @@ sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, co
 		const sp_mc_opening *o = p->openings + i;
 
 		so_far += o->weight;
-		out->rectangles[i] = (sp_mc_rectangle){(float)(0.1 * o->x_mm), (float)(0.1 * o->y_mm), (float)(0.1 * o->half_x_mm),
-		                                       (float)(0.1 * o->half_y_mm), (sp_u32)o->plane,
-		                                       i + 1 == p->n_openings ? UINT32_MAX
-		                                                              : (sp_u32)(so_far / sum * 4294967295.0), {0, 0}};
+		out->rectangles[i] =
+		        (sp_mc_rectangle){(float)(0.1 * o->x_mm),
+		                          (float)(0.1 * o->y_mm),
+		                          (float)(0.1 * o->half_x_mm),
+		                          (float)(0.1 * o->half_y_mm),
+		                          (sp_u32)o->plane,
+		                          i + 1 == p->n_openings ? UINT32_MAX : (sp_u32)(so_far / sum * 4294967295.0),
+		                          {0, 0}};
 	}
 	return SP_OK;
 }

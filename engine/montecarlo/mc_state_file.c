@@ -45,7 +45,7 @@ sp_status sp_mc_state_write(sp_h5_out *f, const sp_mc_state *s, bool compress, s
 	const uint64_t counts[N_COUNTS] = {s->sums.batches, s->scoring.batch_histories,
 	                                   s->sums.shift,   s->total,
 	                                   s->look_at,      check_of(&s->sums, sp_grid_voxels(g))},
-	               n_counts[1] = {N_COUNTS}, n_accounts[1] = {4}, n_ranges[2] = {s->n_ranges, 2};
+	               n_counts[1] = {N_COUNTS}, n_accounts[1] = {SP_MC_ACCOUNT_COUNT}, n_ranges[2] = {s->n_ranges, 2};
 	const double version = STATE_VERSION, unit = 1.0 / (double)SP_MC_TALLY_UNIT;
 	sp_status st;
 
@@ -122,8 +122,9 @@ static sp_status read_counts(sp_mc_state *s, uint64_t *check, sp_h5_in *f, sp_er
 
 	if ((st = sp_h5_expect(&info, f, GROUP "/counts", 1, (uint64_t[]){N_COUNTS}, N_COUNTS, err)) != SP_OK ||
 	    (st = sp_h5_read(f, GROUP "/counts", SP_H5_U64, counts, N_COUNTS, err)) != SP_OK ||
-	    (st = sp_h5_expect(&info, f, GROUP "/accounts", 1, (uint64_t[]){4}, 4, err)) != SP_OK ||
-	    (st = sp_h5_read(f, GROUP "/accounts", SP_H5_I64, s->sums.accounts, 4, err)) != SP_OK)
+	    (st = sp_h5_expect(&info, f, GROUP "/accounts", 1, (uint64_t[]){SP_MC_ACCOUNT_COUNT}, SP_MC_ACCOUNT_COUNT,
+	                       err)) != SP_OK ||
+	    (st = sp_h5_read(f, GROUP "/accounts", SP_H5_I64, s->sums.accounts, SP_MC_ACCOUNT_COUNT, err)) != SP_OK)
 		return st;
 	if (counts[BATCH_HISTORIES] == 0 || counts[BATCH_HISTORIES] > UINT32_MAX || counts[SHIFT] > 40)
 		return sp_fail(err, SP_BAD_INPUT, "%s:" GROUP "/counts says %llu histories a batch and a shift of %llu",

@@ -134,8 +134,7 @@ static void fill_pairs(float *out)
 		for (int j = 0; j < STEPS && share < SP_MC_PAIR_SHARES - 1; j++) {
 			double d = sp_mc_pair_density(k, (j + 0.5) / STEPS) / sum;
 
-			while (share < SP_MC_PAIR_SHARES - 1 &&
-			       so_far + d >= (double)share / (SP_MC_PAIR_SHARES - 1)) {
+			while (share < SP_MC_PAIR_SHARES - 1 && so_far + d >= (double)share / (SP_MC_PAIR_SHARES - 1)) {
 				out[i * SP_MC_PAIR_SHARES + share] =
 				        (float)((j + ((double)share / (SP_MC_PAIR_SHARES - 1) - so_far) / d) / STEPS);
 				share++;

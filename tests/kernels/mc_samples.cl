@@ -230,13 +230,33 @@ kernel void turned(global float *out, uint n, global const float *in, uint times
 /* The low-discrepancy numbers of points 0 .. n - 1: out[dimension][n]. */
 kernel void sequence_samples(global float *out, uint n, uint seed, constant uint *alpha)
 {
-	uint i = get_global_id(0), shift[SP_MC_DIMS];
+	uint i = get_global_id(0);
+	source_tables from;
 
+	from.alpha = alpha;
 	for (uint d = 0; d < SP_MC_DIMS; d++)
-		shift[d] = (d + 1) * seed;
+		from.shift[d] = (d + 1) * seed;
 	if (i < n)
 		for (int d = 0; d < SP_MC_DIMS; d++)
-			out[(uint)d * n + i] = low_discrepancy(alpha, shift, i, d);
+			out[(uint)d * n + i] = low_discrepancy(&from, i, d);
+}
+
+/* Where the histories of one batch start: out: rectangle, x and y in it (-1..1), each [n]. */
+kernel void line_samples(global float *out, uint n, uint seed, constant sp_mc_source *source,
+                         global const sp_mc_rectangle *rectangles)
+{
+	uint i = get_global_id(0);
+	source_tables from;
+	float x, y;
+
+	from.source = source;
+	from.rectangles = rectangles;
+	from.start = seed;
+	if (i >= n)
+		return;
+	out[i] = (float)place_on_line(&x, &y, &from, i);
+	out[n + i] = x;
+	out[2 * n + i] = y;
 }
 
 /* Particles as they leave the source: out: rectangle, energy, weight, x, y, z, u, v, w, then 1 and x, y, z where they
@@ -255,7 +275,7 @@ kernel void source_samples(global float *out, uint n, constant sp_mc_source *sou
 	from.beams = beams;
 	from.rectangles = rectangles;
 	from.spectrum = spectrum;
-	rectangle = find_rectangle(&from, numbers[i]);
+	rectangle = find_rectangle(&from, (uint)(numbers[i] * 4294967040.0f));
 	p = start_photon(&from, rectangle, 2.0f * numbers[2 * n + i] - 1.0f, 2.0f * numbers[3 * n + i] - 1.0f,
 	                 sample_energy(&from, numbers[n + i]));
 	out[i] = (float)rectangle;
@@ -286,6 +306,7 @@ kernel void site_samples(global float *out, uint n, uint seed, constant sp_mc_se
 	photon_tables tables;
 	ray_path path;
 	photon_sites sites;
+	int block = 0, lane_number = 0;
 
 	if (i >= n)
 		return;
@@ -301,7 +322,9 @@ kernel void site_samples(global float *out, uint n, uint seed, constant sp_mc_se
 	{
 		float number = draw(&r), choice = draw(&r);
 
-		place_sites(&sites, &t, &p, &tables, &path, (int)n_sites, number, choice, 3);
+		place_sites(&sites, &t, &p, &tables, &path, (int)n_sites, number, 3);
+		if (sites.there > 0)
+			choose_site(&block, &lane_number, &sites, (float)sites.there / (float)n_sites, choice);
 	}
 	for (uint j = 0; j < n_sites; j++) {
 		int b = (int)(j / SP_LANES), l = (int)(j % SP_LANES), there = b < sites.blocks;
@@ -310,8 +333,8 @@ kernel void site_samples(global float *out, uint n, uint seed, constant sp_mc_se
 		out[m + j * n + i] = there ? sites.y[b].at[l] : 0.0f;
 		out[2 * m + j * n + i] = there ? sites.z[b].at[l] : 0.0f;
 		out[3 * m + j * n + i] = there ? sites.weight[b].at[l] : 0.0f;
-		out[4 * m + j * n + i] = there ? (float)sites.material[b].at[l] : 0.0f;
+		out[4 * m + j * n + i] = there ? (float)(sites.word[b].at[l] >> 24) : 0.0f;
 	}
-	out[5 * m + i] = sites.blocks ? (float)sites.chosen : -1.0f;
+	out[5 * m + i] = sites.there ? (float)(block * SP_LANES + lane_number) : -1.0f;
 	out[5 * m + n + i] = (float)sites.alike;
 }
