@@ -7,18 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Roberts' sequence in SP_MC_DIMS dimensions: powers of 1/g, g^(d + 1) = g + 1. */
-static void set_alpha(sp_u32 alpha[SP_MC_DIMS])
-{
-	double g = 2.0, power = 1.0;
-
-	for (int step = 0; step < 100; step++)
-		g = pow(1.0 + g, 1.0 / (SP_MC_DIMS + 1));
-	for (int d = 0; d < SP_MC_DIMS; d++) {
-		power /= g;
-		alpha[d] = (sp_u32)(fmod(power, 1.0) * 4294967296.0) | 1u;
-	}
-}
+/* Steps of an additive sequence, in 1/2^32: found by a search for large products max(1,|h|) max(1,|k|) ||h a + k b||
+ * over all pairs of dimensions and whole numbers h, k up to 48, so that no pair lines up. (Powers of one number do:
+ * their pairs have small whole relations.) */
+static const sp_u32 steps[SP_MC_DIMS] = {0x6308aa6d, 0x3e32ac4b, 0x3598b055, 0x178e12e1, 0x1280639f};
 
 /* Mean of cos^3 over a rectangle: photons uniform per solid angle against uniform in the plane. */
 static double mean_cos3(const sp_mc_opening *o, double distance)
@@ -62,7 +54,7 @@ sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, co
 		sp_mc_source_finish(out);
 		return sp_fail(err, SP_NO_MEMORY, "no memory for a source of %zu openings", p->n_openings);
 	}
-	set_alpha(out->alpha);
+	memcpy(out->alpha, steps, sizeof steps);
 	for (size_t i = 0; i <= SP_MC_SPECTRUM; i++)
 		out->spectrum[i] = (float)sp_spectrum_energy(p->spectrum, (double)i / SP_MC_SPECTRUM);
 	for (size_t i = 0; i < p->n_planes; i++) {
