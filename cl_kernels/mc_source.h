@@ -46,6 +46,13 @@ static inline uint even_bits(uint x)
 	return (x | x >> 8) & 0x0000ffffu;
 }
 
+/* The point (-1..1) of a rectangle at a place of its curve. */
+static inline void point_on_curve(float *x, float *y, uint place)
+{
+	*x = ((float)even_bits(place) + 0.5f) * (1.0f / 32768.0f) - 1.0f;
+	*y = ((float)even_bits(place >> 1) + 0.5f) * (1.0f / 32768.0f) - 1.0f;
+}
+
 /* The rectangle of history `index` of the batch and the point (-1..1) in it. */
 static uint place_on_line(float *x, float *y, const source_tables *t, uint index)
 {
@@ -53,10 +60,8 @@ static uint place_on_line(float *x, float *y, const source_tables *t, uint index
 	uint rectangle = find_rectangle(t, place), first = rectangle ? t->rectangles[rectangle - 1].end : 0;
 	/* the last one ends at 2^32, which does not fit */
 	ulong length = (ulong)(t->rectangles[rectangle].end - first) + (rectangle + 1 == t->source->n_rectangles);
-	uint within = (uint)(((ulong)(place - first) << 32) / length);
 
-	*x = ((float)even_bits(within) + 0.5f) * (1.0f / 32768.0f) - 1.0f;
-	*y = ((float)even_bits(within >> 1) + 0.5f) * (1.0f / 32768.0f) - 1.0f;
+	point_on_curve(x, y, (uint)(((ulong)(place - first) << 32) / length));
 	return rectangle;
 }
 

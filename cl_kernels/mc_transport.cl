@@ -47,13 +47,12 @@
 #include "mc_photon.h"
 #include "mc_source.h"
 
-/* One history, to its end. */
-static void follow_history(transport *t, const source_tables *from, work_space *space, long *accounted, ulong history)
+/* One history, to its end: particle `index` of the source's sequence, from a point (-1..1) of a rectangle. */
+static void follow_history(transport *t, const source_tables *from, work_space *space, long *accounted, ulong history,
+                           uint index, uint rectangle, float x, float y)
 {
 	photon_stack photons;
-	uint index = (uint)(history % from->source->batch_histories);
-	float emitted = 0.0f, x, y, energy = sample_energy(from, low_discrepancy(from, index, SP_MC_DIM_ENERGY));
-	uint rectangle = place_on_line(&x, &y, from, index);
+	float emitted = 0.0f, energy = sample_energy(from, low_discrepancy(from, index, SP_MC_DIM_ENERGY));
 
 	t->base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
 	t->next_object = 1;
@@ -131,43 +130,49 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	accounted[SP_MC_ACCOUNT_LOST] += (long)(t->lost * SP_MC_TALLY_UNIT);
 }
 
-kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels, global const sp_mc_brick *bricks,
-                         global const float *attenuation, global const float *compton,
-                         global const float *photoelectric, global const float *pair, global const float *rayleigh,
-                         global const float4 *electron, global const float4 *event, global const float *scattering,
-                         global const float *brems, global const float *pair_share, global const uint *class_of,
-                         constant sp_mc_source *source, global const sp_mc_beam *beams,
-                         global const sp_mc_rectangle *rectangles, global const float *spectrum, constant uint *alpha,
-                         global long *tally, global long *accounts, global int *counter, ulong first_history,
-                         uint n_histories, uint chunk)
+/* The arguments that all kernels of transport begin with. */
+#define TRANSPORT_ARGUMENTS                                                                                      \
+	constant sp_mc_setup *setup, global const uint *voxels, global const sp_mc_brick *bricks,                \
+	        global const float *attenuation, global const float *compton, global const float *photoelectric, \
+	        global const float *pair, global const float *rayleigh, global const float4 *electron,           \
+	        global const float4 *event, global const float *scattering, global const float *brems,           \
+	        global const float *pair_share, global const uint *class_of, constant sp_mc_source *source,      \
+	        global const sp_mc_beam *beams, global const sp_mc_rectangle *rectangles,                        \
+	        global const float *spectrum, constant uint *alpha
+
+#define TAKE_ARGUMENTS(t, from)                          \
+	t.setup = setup;                                 \
+	t.voxels = voxels;                               \
+	t.bricks = bricks;                               \
+	t.attenuation = attenuation;                     \
+	t.compton = compton;                             \
+	t.photoelectric = photoelectric;                 \
+	t.pair = pair;                                   \
+	t.rayleigh = rayleigh;                           \
+	t.electron = electron;                           \
+	t.event = event;                                 \
+	t.scattering = scattering;                       \
+	t.brems = brems;                                 \
+	t.pair_share = pair_share;                       \
+	t.class_of = class_of;                           \
+	t.key = (uint2)(setup->seed[0], setup->seed[1]); \
+	from.source = source;                            \
+	from.beams = beams;                              \
+	from.rectangles = rectangles;                    \
+	from.spectrum = spectrum;                        \
+	from.alpha = alpha
+
+kernel void mc_transport(TRANSPORT_ARGUMENTS, global long *tally, global long *accounts, global int *counter,
+                         ulong first_history, uint n_histories, uint chunk)
 {
 	transport t;
 	source_tables from;
 	work_space space;
 	ulong batch = first_history / source->batch_histories;
-	long accounted[SP_MC_ACCOUNTS] = {0, 0, 0, 0};
+	long accounted[SP_MC_ACCOUNTS] = {0};
 
-	t.setup = setup;
-	t.voxels = voxels;
-	t.bricks = bricks;
-	t.attenuation = attenuation;
-	t.compton = compton;
-	t.photoelectric = photoelectric;
-	t.pair = pair;
-	t.rayleigh = rayleigh;
-	t.electron = electron;
-	t.event = event;
-	t.scattering = scattering;
-	t.brems = brems;
-	t.pair_share = pair_share;
-	t.class_of = class_of;
+	TAKE_ARGUMENTS(t, from);
 	t.tally = tally + (SP_OWN_TALLY ? get_group_id(0) * (size_t)(setup->tally_n[3] + 1) : 0);
-	t.key = (uint2)(setup->seed[0], setup->seed[1]);
-	from.source = source;
-	from.beams = beams;
-	from.rectangles = rectangles;
-	from.spectrum = spectrum;
-	from.alpha = alpha;
 	for (uint d = 0; d < SP_MC_DIMS; d++) /* the batch's shift of the sequence */
 		from.shift[d] = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xffffffffu, d), t.key).x;
 	from.start = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xfffffffeu, 0), t.key).x;
@@ -176,8 +181,14 @@ kernel void mc_transport(constant sp_mc_setup *setup, global const uint *voxels,
 
 		if (begin >= n_histories)
 			break;
-		for (uint i = begin; i < min(begin + chunk, n_histories); i++)
-			follow_history(&t, &from, &space, accounted, first_history + i);
+		for (uint i = begin; i < min(begin + chunk, n_histories); i++) {
+			ulong history = first_history + i;
+			uint index = (uint)(history % source->batch_histories), rectangle;
+			float x, y;
+
+			rectangle = place_on_line(&x, &y, &from, index);
+			follow_history(&t, &from, &space, accounted, history, index, rectangle, x, y);
+		}
 	}
 	for (int a = 0; a < SP_MC_ACCOUNTS; a++)
 		if (accounted[a])
@@ -201,4 +212,61 @@ kernel void mc_close_batch(global long *tally, global long *sum, global ulong *s
 	rounded = (b + ((1L << shift) >> 1)) >> shift;
 	sum[i] += b;
 	squares[i] += (ulong)(rounded * rounded);
+}
+
+/* Columns of an influence matrix: a work-item takes opening after opening, follows its histories into a tally of its
+ * own and lists what the wanted voxels got: (row, energy as float bits), up to `room` of them; count tells how many
+ * there would be. Entries below `keep` of the column's largest are kept by chance, with that much energy, so that none
+ * is lost on average. History h of opening o has the number o 2^32 + first + h. */
+kernel void mc_columns(TRANSPORT_ARGUMENTS, global long *tally, global int *counter, global const uint *row_cell,
+                       uint n_rows, uint first_column, uint n_columns, uint first, uint histories, float keep,
+                       global uint *count, global uint2 *entries, uint room)
+{
+	transport t;
+	source_tables from;
+	work_space space;
+	long accounted[SP_MC_ACCOUNTS] = {0};
+
+	TAKE_ARGUMENTS(t, from);
+	t.tally = tally + get_group_id(0) * (size_t)(setup->tally_n[3] + 1);
+	for (;;) {
+		uint column = (uint)atomic_inc(counter), opening = first_column + column, n = 0;
+		global uint2 *list = entries + (size_t)column * room;
+		long most = 0;
+		float least;
+		random_stream r;
+
+		if (column >= n_columns)
+			break;
+		for (uint d = 0; d < SP_MC_DIMS; d++)
+			from.shift[d] = philox((uint4)(first, opening, 0xfffffffdu, d), t.key).x;
+		from.start = philox((uint4)(first, opening, 0xfffffffcu, 0), t.key).x;
+		for (uint i = 0; i < histories; i++) {
+			float x, y;
+
+			point_on_curve(&x, &y, (uint)(((ulong)i << 32) / histories) + from.start);
+			follow_history(&t, &from, &space, accounted, ((ulong)opening << 32) + first + i, i, opening, x,
+			               y);
+		}
+		for (uint row = 0; row < n_rows; row++)
+			most = max(most, t.tally[row_cell[row]]);
+		least = keep * (float)most;
+		r.counter = (uint4)(first, opening, 0xfffffffbu, 0);
+		r.key = t.key;
+		r.left = 0;
+		for (uint row = 0; row < n_rows; row++) {
+			float energy = (float)t.tally[row_cell[row]];
+
+			if (energy > 0.0f && energy < least)
+				energy = draw(&r) * least < energy ? least : 0.0f;
+			if (energy > 0.0f) {
+				if (n < room)
+					list[n] = (uint2)(row, as_uint(energy));
+				n++;
+			}
+		}
+		for (uint i = 0; i <= setup->tally_n[3]; i++)
+			t.tally[i] = 0;
+		count[column] = n;
+	}
 }

@@ -8,22 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_BUFFERS = 20, MOST_SITES = 128, MOST_PLAIN_SITES = 1 };
-
-struct sp_mc {
-	sp_device *device;
-	cl_kernel transport, close;
-	cl_mem buffer[N_BUFFERS];
-	int n_buffers;
-	cl_mem tally, sum, squares, accounts, counter;
-	size_t n_groups; /* work-items at work, of one a group */
-	cl_uint n_tallies;
-	size_t n_tally;
-	uint32_t batch_histories;
-	sp_u32 shift;
-	uint64_t batches;
-	size_t chunk;
-};
+enum { MOST_SITES = 128 };
 
 static sp_status add_buffer(sp_mc *mc, size_t bytes, const void *data, const char *what, sp_error *err)
 {
@@ -130,7 +115,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	sp_mc_source_data source = {0};
 	sp_mc_setup setup = {0};
 	double low_mm[3], max_mev = particles->spectrum->high_mev[particles->spectrum->n_bins - 1];
-	char options[256];
+	char options[320];
 	sp_status st;
 
 	for (int a = 0; a < 3; a++)
@@ -152,6 +137,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, particles, err)) != SP_OK)
 		goto cleanup;
 	mc->n_tally = sp_grid_voxels(tally);
+	mc->n_openings = particles->n_openings;
 	share_out(mc);
 	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8,
 	                           NULL, "tally", err)) != SP_OK ||
@@ -167,11 +153,12 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
 		goto cleanup;
-	snprintf(options, sizeof options,
-	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_OWN_TALLY=%d "
-	         "-DSP_SAME_GRID=%d -cl-fast-relaxed-math",
-	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain, mc->n_tallies > 1,
+	snprintf(mc->options, sizeof mc->options,
+	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_SAME_GRID=%d "
+	         "-cl-fast-relaxed-math",
+	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain,
 	         sp_grid_equal(tally, &where->grid));
+	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies > 1);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
 	    SP_OK)
 		goto cleanup;

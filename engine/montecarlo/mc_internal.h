@@ -5,6 +5,28 @@
 #include "mc.h"
 #include "mc_tables.h"
 
+enum { SP_MC_MAX_BUFFERS = 20 };
+
+/* mc.c runs batches, mc_influence.c columns of a matrix. buffer: the arguments that all kernels of transport begin
+ * with.
+ */
+struct sp_mc {
+	sp_device *device;
+	cl_kernel transport, close;
+	cl_mem buffer[SP_MC_MAX_BUFFERS];
+	int n_buffers;
+	cl_mem tally, sum, squares, accounts, counter;
+	size_t n_groups; /* work-items at work, of one a group */
+	cl_uint n_tallies;
+	size_t n_tally;
+	size_t n_openings;
+	uint32_t batch_histories;
+	sp_u32 shift;
+	uint64_t batches;
+	size_t chunk;
+	char options[256]; /* of the kernels, but for SP_OWN_TALLY */
+};
+
 /* Voxel words and bricks; fills the setup's geometry. materials: the ones that occur, in the order of their indices in
  * the words; class_of their classes. */
 typedef struct {

@@ -121,22 +121,6 @@ static bool whole(uint64_t *out, const char *text, uint64_t low, uint64_t high)
 	return errno == 0 && *rest == '\0' && *out >= low && *out <= high;
 }
 
-/* "0.5%" to 0.005; the sign is needed, so that nobody has to guess. */
-static bool percent(double *out, const char *text)
-{
-	char number[32];
-	size_t n = strlen(text);
-
-	if (n < 2 || n > sizeof number || text[n - 1] != '%')
-		return false;
-	memcpy(number, text, n - 1);
-	number[n - 1] = '\0';
-	if (!sp_option_number(out, number, 0.001, 50.0))
-		return false;
-	*out *= 0.01;
-	return true;
-}
-
 static bool part_of(sp_dose_mc_options *o, const char *text)
 {
 	const char *slash = strchr(text, '/');
@@ -194,7 +178,7 @@ static bool take_mc(sp_dose_mc_options *o, int option, const char *text)
 	case ENERGY:
 		return sp_option_number(&o->energy_mev, text, 0.06, 29.0);
 	case UNCERTAINTY:
-		return percent(&o->uncertainty, text);
+		return sp_option_percent(&o->uncertainty, text);
 	case HISTORIES:
 		return sp_option_number(&o->histories, text, 1.0, 1e12);
 	case SEED:

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "alloc.h"
@@ -12,6 +13,7 @@
 #include "clock.h"
 #include "machine.h"
 #include "matter.h"
+#include "mc_matrix.h"
 #include "options.h"
 #include "pencil.h"
 
@@ -26,7 +28,12 @@ static const char help[] =
         "  --bixel-mm S         side of a bixel in the isocentre plane (default 5)\n"
         "  --margin-mm M        bixels around the target's shadow (default: one bixel)\n"
         "  --grid-mm X[xYxZ]    spacing of the dose grid (default 2)\n"
-        "  --cutoff-mm R        lateral reach of a bixel (default 50)\n"
+        "  --cutoff-mm R        pencil: lateral reach of a bixel (default 50)\n"
+        "  --engine E           pencil (default) or mc: Monte Carlo, bixel by bixel, none cut off\n"
+        "  --uncertainty P%     mc: mean standard uncertainty of a bixel where it gives more than half of its\n"
+        "                       largest dose (default 13%)\n"
+        "  --histories N        mc: of each bixel, instead\n"
+        "  --seed S             mc: (default 1)\n"
         "  --machine NAME|FILE  default generic-6mv\n"
         "  --device SELECTOR    number or part of the name of the OpenCL device\n"
         "  --json               print the result as JSON\n"
@@ -35,7 +42,8 @@ static const char help[] =
 
 typedef struct {
 	const char *case_path, *output, *machine, *device;
-	bool json;
+	bool json, montecarlo;
+	sp_mc_matrix_options mc;
 	double angles[MOST_ANGLES], grid_mm[3], cutoff_mm;
 	sp_setup_beam_options beams;
 } options;
@@ -51,9 +59,14 @@ static int parse(options *o, int argc, char **argv)
 	                                      {"cutoff-mm", required_argument, NULL, 'c'},
 	                                      {"machine", required_argument, NULL, 'm'},
 	                                      {"device", required_argument, NULL, 'd'},
+	                                      {"engine", required_argument, NULL, 'e'},
+	                                      {"uncertainty", required_argument, NULL, 'u'},
+	                                      {"histories", required_argument, NULL, 'n'},
+	                                      {"seed", required_argument, NULL, 's'},
 	                                      {"json", no_argument, NULL, 'j'},
 	                                      {"help", no_argument, NULL, 'h'},
 	                                      {NULL, 0, NULL, 0}};
+	double number;
 	int c;
 
 	optind = 1;
@@ -88,6 +101,21 @@ static int parse(options *o, int argc, char **argv)
 		case 'd':
 			o->device = optarg;
 			break;
+		case 'e':
+			o->montecarlo = strcmp(optarg, "mc") == 0;
+			good = o->montecarlo || strcmp(optarg, "pencil") == 0;
+			break;
+		case 'u':
+			good = sp_option_percent(&o->mc.uncertainty, optarg);
+			break;
+		case 'n':
+			if ((good = sp_option_number(&number, optarg, 1.0, 1e9)))
+				o->mc.histories = (uint32_t)number;
+			break;
+		case 's':
+			if ((good = sp_option_number(&number, optarg, 0.0, 1e15)))
+				o->mc.seed = (uint64_t)number;
+			break;
 		case 'j':
 			o->json = true;
 			break;
@@ -103,6 +131,10 @@ static int parse(options *o, int argc, char **argv)
 	if (optind != argc - 1)
 		return sp_command_usage("influence", "expected one CASE, found %d", argc - optind) + 1;
 	o->case_path = argv[optind];
+	if (o->mc.uncertainty == 0.0 && o->mc.histories == 0)
+		o->mc.uncertainty = 0.13;
+	if (o->mc.histories > 0)
+		o->mc.uncertainty = 0.0;
 	if (o->beams.margin_mm < 0.0)
 		o->beams.margin_mm = o->beams.bixel_mm;
 	return 0;
@@ -113,6 +145,7 @@ typedef struct {
 	size_t rows, columns, beams;
 	uint64_t entries, bytes;
 	double read_s, prepare_s, matrix_s, write_s;
+	sp_mc_influence_result mc;
 } result;
 
 static sp_status write_matrix(sp_influence *m, const sp_beam_set *beams, const char *path, sp_error *err)
@@ -170,12 +203,20 @@ static sp_status run(result *r, options *o, sp_error *err)
 		goto cleanup;
 	r->prepare_s = (now = sp_clock_seconds()) - start;
 	start = now;
-	if ((st = sp_pencil_create(&pencil, device, machine, &c->ct, red, err)) != SP_OK)
-		goto cleanup;
-	free(red);
-	red = NULL;
-	if ((st = sp_pencil_influence(&m, pencil, beams, &grid, voxels, n, o->cutoff_mm, err)) != SP_OK)
-		goto cleanup;
+	if (o->montecarlo) {
+		free(red);
+		red = NULL;
+		if ((st = sp_mc_matrix(&m, &r->mc, device, c, matter, machine, beams, &grid, voxels, n, &o->mc, err)) !=
+		    SP_OK)
+			goto cleanup;
+	} else {
+		if ((st = sp_pencil_create(&pencil, device, machine, &c->ct, red, err)) != SP_OK)
+			goto cleanup;
+		free(red);
+		red = NULL;
+		if ((st = sp_pencil_influence(&m, pencil, beams, &grid, voxels, n, o->cutoff_mm, err)) != SP_OK)
+			goto cleanup;
+	}
 	r->matrix_s = (now = sp_clock_seconds()) - start;
 	start = now;
 	*r = (result){n,
@@ -186,7 +227,8 @@ static sp_status run(result *r, options *o, sp_error *err)
 	              r->read_s,
 	              r->prepare_s,
 	              r->matrix_s,
-	              0.0};
+	              0.0,
+	              r->mc};
 	if (o->output)
 		st = write_matrix(m, beams, o->output, err);
 	r->write_s = sp_clock_seconds() - start;
@@ -217,6 +259,10 @@ static void print(const result *r, const options *o)
 		                      "prepare_seconds", r->prepare_s, "matrix_seconds", r->matrix_s, "write_seconds",
 		                      r->write_s, "peak_memory_mb", peak_mb);
 
+		if (o->montecarlo) {
+			json_object_set_new(j, "histories_per_bixel", json_integer((json_int_t)r->mc.histories));
+			json_object_set_new(j, "uncertainty", json_real(r->mc.uncertainty));
+		}
 		json_dumpf(j, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(j);
@@ -224,6 +270,10 @@ static void print(const result *r, const options *o)
 	}
 	printf("%zu voxels x %zu bixels of %zu beams, %.1f million entries, %.0f MB\n", r->rows, r->columns, r->beams,
 	       (double)r->entries * 1e-6, (double)r->bytes * 1e-6);
+	if (o->montecarlo)
+		printf("Monte Carlo: %u histories a bixel, standard uncertainty %.1f %% above half of its largest "
+		       "dose\n",
+		       r->mc.histories, 100.0 * r->mc.uncertainty);
 	printf("reading the case %.2f s, density, voxels and bixels %.2f s, matrix %.2f s, writing %.2f s; peak %.0f "
 	       "MB\n",
 	       r->read_s, r->prepare_s, r->matrix_s, r->write_s, peak_mb);
@@ -231,8 +281,11 @@ static void print(const result *r, const options *o)
 
 int sp_command_influence(int argc, char **argv)
 {
-	options o = {
-	        .machine = "generic-6mv", .grid_mm = {2.0, 2.0, 2.0}, .cutoff_mm = 50.0, .beams = {.bixel_mm = 5.0}};
+	options o = {.machine = "generic-6mv",
+	             .grid_mm = {2.0, 2.0, 2.0},
+	             .cutoff_mm = 50.0,
+	             .beams = {.bixel_mm = 5.0},
+	             .mc = {.seed = 1}};
 	sp_error err = {0};
 	result r = {0};
 	int status = parse(&o, argc, argv);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool sp_option_number(double *out, const char *text, double low, double high)
 {
@@ -46,4 +47,19 @@ size_t sp_option_list(double *out, size_t most, const char *text)
 		text = rest + 1;
 	}
 	return 0;
+}
+
+bool sp_option_percent(double *out, const char *text)
+{
+	char number[32];
+	size_t n = strlen(text);
+
+	if (n < 2 || n > sizeof number || text[n - 1] != '%')
+		return false;
+	memcpy(number, text, n - 1);
+	number[n - 1] = '\0';
+	if (!sp_option_number(out, number, 0.001, 50.0))
+		return false;
+	*out *= 0.01;
+	return true;
 }

@@ -14,4 +14,7 @@ bool sp_option_sizes(double *out, int n, const char *text, double low, double hi
 /* Reads up to most finite numbers with ',' between them ("0,40,80"); returns how many, 0 when the text is wrong. */
 size_t sp_option_list(double *out, size_t most, const char *text);
 
+/* Reads "2%" as 0.02. */
+bool sp_option_percent(double *out, const char *text);
+
 #endif
