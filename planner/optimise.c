@@ -40,7 +40,8 @@ typedef struct {
 	double best_objective, best_miss_gy, least_miss_gy;
 	size_t n_limits, rounds, rounds_since_progress;
 	bool has_best;
-	bool roughly; /* the caller's changes come first: a rough end of the search is enough to ask for them */
+	bool was_thorough; /* has searched to the real end after that */
+	bool roughly;      /* the caller's changes come first: a rough end of the search is enough to ask for them */
 } search;
 
 static bool should_stop(const search *s)
@@ -346,10 +347,11 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	if ((st = sp_fluence_full_dose(p, s->best)) != SP_OK ||
 	    (st = s->options->on_end(s->options->context, s->best, p->dose_gy, go_on, p->err)) != SP_OK)
 		return st;
-	if (!*go_on && (!s->roughly || s->result->limits_conflict))
+	if (!*go_on && (s->was_thorough || s->result->limits_conflict))
 		return SP_OK;
-	if (!*go_on) /* nothing to change: on to the real end */
-		s->roughly = false;
+	/* nothing to change: on to the real end, once; what is still changed after that gets a rough search again */
+	s->roughly = *go_on;
+	s->was_thorough |= !*go_on;
 	*go_on = true;
 	s->result->limits_conflict = false;
 	sp_fluence_offset_changed(p);
