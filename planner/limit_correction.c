@@ -10,7 +10,7 @@
 #include "metric_value.h"
 
 /* A corrected limit is aimed this far inside, so that the last round's rounding does not cross it. */
-#define MARGIN_GY 0.03
+#define MARGIN_GY 0.05
 
 /* The same for a limit whose share of volume moves: its value hangs on few voxels and jumps a little. */
 #define SHARE_MARGIN_GY 0.05
@@ -125,7 +125,8 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_c
 		if (binds && correct && moves_by_share(&metric))
 			move_share(t, &metric, sign > 0.0, &dvh, l->limit->value);
 		else if (binds && correct)
-			t->dose_gy -= sign * (miss + MARGIN_GY);
+			/* giving back half avoids a see-saw with a judged value that jumps a little */
+			t->dose_gy -= sign * (miss > 0.0 ? miss + MARGIN_GY : 0.5 * (miss + MARGIN_GY));
 		sp_dvh_finish(&dvh);
 		if (st != SP_OK)
 			return st;

@@ -54,6 +54,17 @@ def test_the_same_plan_comes_out_bit_by_bit(spineplan, thoracic, tmp_path):
     assert np.array_equal(doses[0], doses[1])
 
 
+def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx',
+               '--json')
+    assert done.returncode == 0, done.stderr
+    for said in (done.stdout, run(spineplan, 'evaluate', tmp_path / 'plan.h5', '--json').stdout):
+        prescription = json.loads(said)['prescription']
+        assert (prescription['dose_gy'], prescription['fractions']) == (30.0, 5)
+        assert prescription['protocol'] == 'sbrt-30gy-5fx'
+        assert json.loads(said)['limits']
+
+
 @pytest.mark.parametrize('name', ['lumbar.h5', 'tg119.h5'])
 def test_real_cases_are_planned(spineplan, name, tmp_path):
     done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--max-time', 15, '--json')
