@@ -209,7 +209,8 @@ static sp_status prescribe(sp_case *c, const arguments *a, const sp_protocol *p,
 
 	if (a->protocol) {
 		/* a file is found again from any folder; what is no file is a shipped name */
-		if (!(name = strcmp(a->protocol, p->name) ? realpath(a->protocol, NULL) : NULL) && !(name = sp_copy_text(a->protocol)))
+		if (!(name = strcmp(a->protocol, p->name) ? realpath(a->protocol, NULL) : NULL) &&
+		    !(name = sp_copy_text(a->protocol)))
 			return sp_fail(err, SP_NO_MEMORY, "out of memory for the name of a protocol");
 		if (rx->present && rx->fractions && p->fractions && rx->fractions != p->fractions)
 			sp_log_warning("%s is for %u fractions; the plan is judged by %s, for %u", a->case_path,
