@@ -5,11 +5,18 @@
 
 #include "alloc.h"
 #include "evaluate.h"
+#include "log.h"
 #include "metric.h"
 #include "metric_value.h"
 
 /* A corrected limit is aimed this far inside, so that the last round's rounding does not cross it. */
-#define MARGIN_GY 0.03
+#define MARGIN_GY 0.05
+
+/* The same for a limit whose share of volume moves: its value hangs on few voxels and jumps a little. */
+#define SHARE_MARGIN_GY 0.05
+
+/* Limits on D at less than this share of the volume, or at more than the rest, are corrected in dose. */
+#define LEAST_SHARE_PERCENT 2.0
 
 /* A term binds when the optimiser's own value lies this close to its dose. */
 #define BINDING_GY 0.1
@@ -58,6 +65,30 @@ static bool is_dose_metric(const sp_metric *m)
 	       m->kind == SP_METRIC_DOSE_OF_COLDEST_CC;
 }
 
+/* D at a share of the volume: the optimiser lets just that share go and holds the rest at the limit, a step in the DVH
+ * that interpolation between voxels wears down. There the share moves, not the dose: to hold every voxel lower would
+ * cost far more than to let fewer go. Tiny shares are dose limits. */
+static bool moves_by_share(const sp_metric *m)
+{
+	return m->kind == SP_METRIC_DOSE_AT_PERCENT && m->x >= LEAST_SHARE_PERCENT &&
+	       m->x <= 100.0 - LEAST_SHARE_PERCENT;
+}
+
+/* Moves the share that may lie beyond the limit (less a margin) by the ratio of the share wanted to the one judged. */
+static void move_share(sp_term *t, const sp_metric *m, bool upper, const sp_dvh *dvh, double limit_gy)
+{
+	const double aim_gy = upper ? limit_gy - SHARE_MARGIN_GY : limit_gy + SHARE_MARGIN_GY;
+	const sp_metric above = {.kind = SP_METRIC_VOLUME_AT_GY, .x = aim_gy, .percent = true};
+	double percent, judged, wanted = upper ? m->x : 100.0 - m->x, free = upper ? t->volume : 1.0 - t->volume;
+
+	if (sp_metric_value(&percent, &above, dvh, 0.0))
+		return;
+	judged = upper ? percent : 100.0 - percent;
+	free *= fmin(fmax(wanted / fmax(judged, 1e-3), 0.5), 1.5);
+	t->volume = upper ? free : 1.0 - free;
+	t->dose_gy = aim_gy;
+}
+
 sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_case *c, const sp_grid *grid,
                           const float *dose_gy, const float *rows_dose, double prescription_gy, bool correct,
                           sp_error *err)
@@ -71,23 +102,34 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_c
 		sp_dvh dvh;
 		sp_status st;
 		const char *silent;
+		bool binds;
 
 		if ((st = sp_metric_parse(&metric, l->limit->metric, err)) != SP_OK ||
 		    (st = sp_dvh_of_structures(&dvh, &outside_cc, c, l->which, l->n, grid, dose_gy, err)) != SP_OK)
 			return st;
 		silent = sp_metric_value(&value, &metric, &dvh, prescription_gy);
-		sp_dvh_finish(&dvh);
-		if (silent || !is_dose_metric(&metric))
+		if (silent || !is_dose_metric(&metric)) {
+			sp_dvh_finish(&dvh);
 			continue;
+		}
 		miss = sign * (value - l->limit->value);
 		out->worst_miss_gy = fmax(out->worst_miss_gy, miss);
-		if ((st = rows_value(&seen, t, rows_dose, err)) != SP_OK)
+		binds = false;
+		if ((st = rows_value(&seen, t, rows_dose, err)) == SP_OK)
+			/* else something else holds this structure's dose down */
+			binds = miss > 0.0 || sign * (seen - t->dose_gy) >= -BINDING_GY;
+		sp_log_detail("%s %s: judged %.3f, on the rows %.3f, limit %.3f, the optimiser's %.3f at %.2f %%",
+		              t->name, l->limit->metric, value, seen, l->limit->value, t->dose_gy, 100.0 * t->volume);
+		if (binds)
+			out->worst_slack_gy = fmax(out->worst_slack_gy, -miss);
+		if (binds && correct && moves_by_share(&metric))
+			move_share(t, &metric, sign > 0.0, &dvh, l->limit->value);
+		else if (binds && correct)
+			/* giving back half avoids a see-saw with a judged value that jumps a little */
+			t->dose_gy -= sign * (miss > 0.0 ? miss + MARGIN_GY : 0.5 * (miss + MARGIN_GY));
+		sp_dvh_finish(&dvh);
+		if (st != SP_OK)
 			return st;
-		if (miss <= 0.0 && sign * (seen - t->dose_gy) < -BINDING_GY)
-			continue; /* something else holds this structure's dose down */
-		out->worst_slack_gy = fmax(out->worst_slack_gy, -miss);
-		if (correct)
-			t->dose_gy -= sign * (miss + MARGIN_GY);
 	}
 	return SP_OK;
 }

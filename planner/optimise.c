@@ -22,6 +22,7 @@
 #define PENALTY_MOST 1e6 /* times the first one */
 #define HISTORY 10
 #define MOST_ROUNDS 500
+#define ROUGHLY 10.0       /* times the tolerance is near enough to the end to ask the caller for changes */
 #define CONFLICT_ROUNDS 12 /* rounds without progress on the limits that show a conflict */
 
 typedef enum { ROUND_LONG_ENOUGH, ROUND_CONVERGED, ROUND_STOPPED } round_end;
@@ -39,6 +40,8 @@ typedef struct {
 	double best_objective, best_miss_gy, least_miss_gy;
 	size_t n_limits, rounds, rounds_since_progress;
 	bool has_best;
+	bool was_thorough; /* has searched to the real end after that */
+	bool roughly;      /* the caller's changes come first: a rough end of the search is enough to ask for them */
 } search;
 
 static bool should_stop(const search *s)
@@ -165,6 +168,13 @@ static sp_status begin_search(search *s)
 
 	if ((st = choose_start(s)) != SP_OK)
 		return st;
+	if (s->options->on_start) {
+		if ((st = s->options->on_start(s->options->context, s->x->data, p->dose_gy, p->err)) != SP_OK)
+			return st;
+		sp_fluence_offset_changed(p);
+		if ((st = sp_fluence_full_dose(p, s->x->data)) != SP_OK)
+			return st;
+	}
 	/* DVH limits free no voxel in the first round: its strains show which are the hardest to hold */
 	if ((st = sp_fluence_choose_rows(p, ROW_MARGIN_FIRST)) != SP_OK)
 		return st;
@@ -309,7 +319,8 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 		return r->converged;
 	}
 	if (s->miss_gy == 0.0) {
-		double change = fmax(5.0 * s->tolerance * fabs(s->best_objective), s->least_change);
+		double change = fmax((s->roughly ? ROUGHLY : 1.0) * 5.0 * s->tolerance * fabs(s->best_objective),
+		                     s->least_change);
 
 		r->converged = rows_complete && best_before - s->best_objective <= change;
 		return r->converged;
@@ -334,8 +345,15 @@ static sp_status ask_on_end(search *s, bool *go_on)
 		return SP_OK;
 	memcpy(s->x->data, s->best, p->n_columns * sizeof *s->best);
 	if ((st = sp_fluence_full_dose(p, s->best)) != SP_OK ||
-	    (st = s->options->on_end(s->options->context, s->best, p->dose_gy, go_on, p->err)) != SP_OK || !*go_on)
+	    (st = s->options->on_end(s->options->context, s->best, p->dose_gy, go_on, p->err)) != SP_OK)
 		return st;
+	if (!*go_on && (s->was_thorough || s->result->limits_conflict))
+		return SP_OK;
+	/* nothing to change: on to the real end, once; what is still changed after that gets a rough search again */
+	s->roughly = *go_on;
+	s->was_thorough |= !*go_on;
+	*go_on = true;
+	s->result->limits_conflict = false;
 	sp_fluence_offset_changed(p);
 	s->has_best = false;
 	s->rounds_since_progress = 0;
@@ -457,6 +475,7 @@ sp_status sp_optimise(double *weights_out, float *dose_out, sp_optimise_result *
 	    (st = make_search(&s, err)) != SP_OK)
 		goto cleanup;
 	set_first_penalties(&s);
+	s.roughly = options->on_end != NULL;
 	if ((st = begin_search(&s)) != SP_OK || (st = run_rounds(&s)) != SP_OK)
 		goto cleanup;
 	st = end_search(&s, weights_out, dose_out);

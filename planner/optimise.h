@@ -44,9 +44,12 @@ typedef struct {
 	                            */
 	const double *start;       /* starting weights, or NULL for the built-in start */
 	const float *offset_gy;    /* dose added to D w on every row, or NULL */
-	/* Called when the search would end, with the best weights and the dose of every row. It may change the dose_gy
-	 * of terms and the offset (both arrays are the caller's) and set *go_on: then the search goes on from there
-	 * with the multipliers that it has. May be NULL. */
+	/* Called with the starting weights and the dose of every row, before the search. It may change the offset. May
+	 * be NULL. */
+	sp_status (*on_start)(void *context, const double *weights, const float *dose_gy, sp_error *err);
+	/* Called when the search would end, at first after a rough search, with the best weights and the dose of every
+	 * row. It may change the dose_gy and volume of terms and the offset (both arrays are the caller's) and set
+	 * *go_on: then the search goes on from there with the multipliers that it has. May be NULL. */
 	sp_status (*on_end)(void *context, const double *weights, const float *dose_gy, bool *go_on, sp_error *err);
 	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. dose_gy has every row of
 	 * the matrix, but only rows that can cost something (targets always) are up to date. */

@@ -17,8 +17,8 @@
 #include "pencil.h"
 #include "plan_problem.h"
 
-/* Corrections of the limits; most cases need three. */
-#define MAX_ROUNDS 6
+/* Corrections of the limits; most cases need four. */
+#define MAX_ROUNDS 10
 
 /* A binding limit that is judged this much below its value costs the target little more. */
 #define GOOD_SLACK_GY 0.15
@@ -44,6 +44,9 @@ typedef struct {
 	double dose_gy, shown_s;
 	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
 	int round;
+	bool near_end;        /* only the search's own end is still to come */
+	double *dose_weights; /* those that plan->dose_gy is of, whole */
+	bool dose_is_whole;
 	sp_error *err;
 } search;
 
@@ -82,8 +85,14 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
 	sp_fluence_plan *plan = s->plan;
 	const sp_plan_problem *p = s->problem;
 	double before = sp_clock_seconds(), largest = 0.0;
-	sp_status st = sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, s->err);
+	size_t bytes = plan->beams->n_bixels * sizeof *weights;
+	sp_status st;
 
+	if (s->dose_is_whole && memcmp(weights, s->dose_weights, bytes) == 0)
+		return SP_OK;
+	st = sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, s->err);
+	memcpy(s->dose_weights, weights, bytes);
+	s->dose_is_whole = true;
 	plan->dose_seconds += sp_clock_seconds() - before;
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
 		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
@@ -97,9 +106,17 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
 	return st;
 }
 
-/* The optimiser has converged: judges the limits as the evaluation will, moves their terms where they differ, and lets
- * it go on from there. The cut-off's share is found once: it hardly changes after that, and where a row is its dose is
- * known, so that the later corrections need no dose of their own. */
+/* Scatter beyond the cut-off depends on how much dose the target gets, hardly on how it is modulated: the starting
+ * weights tell most of it, so that the search does not first solve a problem without it. */
+static sp_status estimate_offset(void *context, const double *weights, const float *rows_dose, sp_error *err)
+{
+	(void)err; /* the search's own */
+	return whole_dose(context, weights, rows_dose);
+}
+
+/* The optimiser has come near its end: judges the limits as the evaluation will, moves their terms where they differ,
+ * and lets it go on from there. Where a row is its dose is known, so that most corrections need no dose of their own.
+ */
 static sp_status correct_limits(void *context, const double *weights, const float *rows_dose, bool *go_on,
                                 sp_error *err)
 {
@@ -109,10 +126,15 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	sp_limit_standing standing;
 	sp_status st = SP_OK;
 
-	if (s->round == 0)
-		st = whole_dose(s, weights, rows_dose);
-	for (size_t i = 0; s->round > 0 && i < p->n_voxels; i++)
+	for (size_t i = 0; i < p->n_voxels; i++)
 		plan->dose_gy[p->voxels[i]] = rows_dose[i];
+	s->dose_is_whole = false;
+	if (s->round > 0)
+		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+		                     s->dose_gy, false, err);
+	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
+	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
+		st = whole_dose(s, weights, rows_dose);
 	if (st == SP_OK)
 		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
 		                     s->dose_gy, true, err);
@@ -124,6 +146,7 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
 	*go_on = s->round < MAX_ROUNDS &&
 	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
+	s->near_end |= !*go_on;
 	return SP_OK;
 }
 
@@ -136,6 +159,7 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	                               .tolerance = 3e-4,
 	                               .limit_tolerance_gy = 0.1,
 	                               .offset_gy = s->offset,
+	                               .on_start = estimate_offset,
 	                               .on_end = correct_limits,
 	                               .on_iteration = show_iteration,
 	                               .context = s};
@@ -210,8 +234,10 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	             .problem = &problem,
 	             .dose_gy = dose_gy,
 	             .offset = sp_alloc_array(problem.n_voxels, sizeof(float)),
+	             .dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof(double)),
 	             .err = err};
-	st = s.offset ? optimise(&s, matrix, o->max_seconds) : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
+	st = s.offset && s.dose_weights ? optimise(&s, matrix, o->max_seconds)
+	                                : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
 	if (st != SP_OK)
 		goto cleanup;
 	if (plan->interrupted)
@@ -220,6 +246,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	plan = NULL;
 cleanup:
 	free(s.offset);
+	free(s.dose_weights);
 	free(red);
 	sp_influence_destroy(matrix);
 	sp_pencil_destroy(pencil);

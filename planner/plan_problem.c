@@ -262,7 +262,8 @@ static sp_status add_limit(builder *b, const sp_limit *l, const sp_metric *metri
 	sp_plan_problem *p = b->problem;
 	size_t set;
 	sp_term term;
-	sp_status st = structures_set(&set, b, which, n, l->hard ? MOST_SHARE : ANY_SHARE);
+	bool by_share = metric->kind == SP_METRIC_DOSE_AT_PERCENT; /* slivers count little there, but they count */
+	sp_status st = structures_set(&set, b, which, n, l->hard && !by_share ? MOST_SHARE : ANY_SHARE);
 	double volume_cc;
 
 	if (st != SP_OK || b->sets[set].n == 0)

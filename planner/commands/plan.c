@@ -24,7 +24,7 @@ static const char help[] =
         "\n"
         "  -o, --output PLAN      the plan file to write (HDF5)\n"
         "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
-        "      --dose-gy D        prescription; default: the case's, else the protocol's\n"
+        "      --dose-gy D        prescription; default: that of --protocol, else the case's\n"
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default)\n"
         "      --engine E         pencil: finite-size pencil beam (default)\n"
         "      --machine NAME     a shipped machine or a YAML file (default generic-6mv)\n"
@@ -195,6 +195,36 @@ static sp_status check_output(const char *path, sp_error *err)
 	return st;
 }
 
+/* A protocol of the command line brings its own dose and fractions: those of the case belong to another. */
+static bool is_new(const arguments *a, const sp_protocol *p)
+{
+	return a->protocol && p && p->dose_gy > 0.0;
+}
+
+/* What the plan is made for stands in its prescription, so that it is judged by that later. */
+static sp_status prescribe(sp_case *c, const arguments *a, const sp_protocol *p, double dose_gy, sp_error *err)
+{
+	sp_prescription *rx = &c->prescription;
+	char *name = NULL;
+
+	if (a->protocol) {
+		/* a file is found again from any folder; what is no file is a shipped name */
+		if (!(name = strcmp(a->protocol, p->name) ? realpath(a->protocol, NULL) : NULL) &&
+		    !(name = sp_copy_text(a->protocol)))
+			return sp_fail(err, SP_NO_MEMORY, "out of memory for the name of a protocol");
+		if (rx->present && rx->fractions && p->fractions && rx->fractions != p->fractions)
+			sp_log_warning("%s is for %u fractions; the plan is judged by %s, for %u", a->case_path,
+			               rx->fractions, p->name, p->fractions);
+		free(rx->protocol);
+		rx->protocol = name;
+		if (p->fractions)
+			rx->fractions = p->fractions;
+	}
+	rx->present = true;
+	rx->dose_gy = dose_gy;
+	return SP_OK;
+}
+
 static sp_status find_protocol(sp_protocol **out, double *dose_gy, const arguments *a, const sp_case *c, sp_error *err)
 {
 	const char *name = a->protocol ? a->protocol : c->prescription.present ? c->prescription.protocol : NULL;
@@ -203,10 +233,12 @@ static sp_status find_protocol(sp_protocol **out, double *dose_gy, const argumen
 	*out = NULL;
 	if (name && (st = sp_protocol_read(out, name, err)) != SP_OK)
 		return st;
-	*dose_gy = a->dose_gy > 0.0          ? a->dose_gy
-	           : c->prescription.present ? c->prescription.dose_gy
-	           : *out                    ? (*out)->dose_gy
-	                                     : 0.0;
+	*dose_gy = a->dose_gy > 0.0                              ? a->dose_gy
+	           : c->prescription.present && !is_new(a, *out) ? c->prescription.dose_gy
+	           : *out                                        ? (*out)->dose_gy
+	                                                         : 0.0;
+	if (*dose_gy <= 0.0 && *out) /* a case may leave its dose to its protocol */
+		*dose_gy = (*out)->dose_gy;
 	if (*dose_gy <= 0.0)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s has no /prescription, and no protocol is given; use --protocol NAME or --dose-gy D",
@@ -247,9 +279,8 @@ int sp_command_plan(int argc, char **argv)
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)
 		goto cleanup;
-	c->prescription.present = true;
-	c->prescription.dose_gy = dose_gy;
-	if ((st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, protocol, &err)) != SP_OK)
+	if ((st = prescribe(c, &a, protocol, dose_gy, &err)) != SP_OK ||
+	    (st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, protocol, &err)) != SP_OK)
 		goto cleanup;
 	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
 	json_object_set(evaluation, "provenance", provenance);
@@ -271,6 +302,7 @@ int sp_command_plan(int argc, char **argv)
 	} else {
 		sp_evaluation_print(evaluation);
 	}
+	fflush(stdout); /* before what comes on stderr */
 	sp_log_info("%s: fluence plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
 	if (interrupted)

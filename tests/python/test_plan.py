@@ -12,8 +12,9 @@ import pytest
 DATA = pathlib.Path(__file__).resolve().parents[1] / 'data'
 
 
-def run(spineplan, *arguments):
-    return subprocess.run([spineplan, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
+def run(spineplan, *arguments, timeout=300):
+    return subprocess.run([spineplan, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+                          check=False)
 
 
 @pytest.fixture(scope='module')
@@ -54,6 +55,17 @@ def test_the_same_plan_comes_out_bit_by_bit(spineplan, thoracic, tmp_path):
     assert np.array_equal(doses[0], doses[1])
 
 
+def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx',
+               '--json')
+    assert done.returncode == 0, done.stderr
+    for said in (done.stdout, run(spineplan, 'evaluate', tmp_path / 'plan.h5', '--json').stdout):
+        prescription = json.loads(said)['prescription']
+        assert (prescription['dose_gy'], prescription['fractions']) == (30.0, 5)
+        assert prescription['protocol'] == 'sbrt-30gy-5fx'
+        assert json.loads(said)['limits']
+
+
 @pytest.mark.parametrize('name', ['lumbar.h5', 'tg119.h5'])
 def test_real_cases_are_planned(spineplan, name, tmp_path):
     done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--max-time', 15, '--json')
@@ -65,6 +77,17 @@ def test_real_cases_are_planned(spineplan, name, tmp_path):
         prescription = float(f['prescription'].attrs['dose_gy'])
     # half a minute of optimisation on a coarse grid: a plan, not yet a good one
     assert 0.9 * prescription < target['metrics']['D50_Gy'] < 1.3 * prescription
+
+
+def test_tg119_spares_the_core_and_covers_the_target(spineplan, tmp_path):
+    # nine beams, bixels of 5 mm: the conditions of AAPM TG-119, harder version, but for 0.5 Gy in the core
+    done = run(spineplan, 'plan', DATA / 'tg119.h5', '-o', tmp_path / 'plan.h5', '--beams',
+               '0,40,80,120,160,200,240,280,320', '--json', '--require-limits', timeout=1200)
+    assert done.returncode == 0, done.stderr
+    metrics = {s['name']: s['metrics'] for s in json.loads(done.stdout)['structures']}
+    assert metrics['OuterTarget']['D95_Gy'] >= 50.0
+    assert metrics['OuterTarget']['D10_Gy'] <= 55.0
+    assert metrics['Core']['D10_Gy'] <= 10.5
 
 
 def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path):
