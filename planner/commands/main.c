@@ -17,6 +17,7 @@ static const command commands[] = {
         {"plan", sp_command_plan, "plan a case: the main job"},
         {"bench", sp_command_bench, "how accurate this program is, against reference data"},
         {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
+        {"compare", sp_command_compare, "two doses: gamma, differences, profiles"},
         {"dose", sp_command_dose, "the dose of a plan, or of an open field on a phantom"},
         {"influence", sp_command_influence, "compute the dose-influence matrix of a case"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
