@@ -14,6 +14,11 @@
 #ifndef GAMMA_STEPS
 #define GAMMA_STEPS 4
 #endif
+/* A difference from the foretold dose, in units of the dose criterion, that ends the search: gamma is then within half
+ * of it of its least. */
+#ifndef GAMMA_CLOSE
+#define GAMMA_CLOSE 0.004f
+#endif
 
 inline size_t centre_index(const sp_gamma_rule r, uint x, uint y, uint z)
 {
@@ -55,75 +60,77 @@ inline void cell_slope(float out[3], const float d[8], const float t[3])
 	out[2] = d[3] + d[5] * t[0] + d[6] * t[1] + d[7] * t[0] * t[1];
 }
 
-/* One step: s becomes the place in the box low..high where |s|^2 + (e + slope . (s - s0))^2 is least. s are distances
- * from the point in units of the distance criterion, e the dose difference in units of the dose criterion. Of
- * coordinates that leave the box the one that leaves it most is fixed at the border, and the rest is solved again. */
-inline void step_in_box(float s[3], const float low[3], const float high[3], float e, const float slope[3])
+/* One step: s becomes the place in the box low..high where |s|^2 + (e + slope . (s - s0))^2 is least; returns what is
+ * then expected of the dose difference. s are distances from the point in units of the distance criterion, e the dose
+ * difference in units of the dose criterion. Of coordinates that leave the box the one that leaves it most is fixed at
+ * the border, and the rest is solved again. */
+inline float step_in_box(float s[3], const float low[3], const float high[3], float e, const float slope[3])
 {
-	float start[3] = {s[0], s[1], s[2]};
-	bool fixed[3] = {false, false, false};
+	float rest = -e + slope[0] * s[0] + slope[1] * s[1] + slope[2] * s[2]; /* minus e at the point itself */
+	float x = slope[0], y = slope[1], z = slope[2];                        /* 0 once fixed */
 
 	for (int pass = 0; pass < 3; pass++) {
-		float rest = -e, square = 1.0f, worst = 0.0f;
-		int leaves = -1;
+		const float share = rest / (1.0f + x * x + y * y + z * z);
+		const float sx = x * share, sy = y * share, sz = z * share;
+		/* by how much they leave; a fixed one gives x = 0 and must not count */
+		const float over_x = x == 0.0f ? 0.0f : fmax(low[0] - sx, sx - high[0]);
+		const float over_y = y == 0.0f ? 0.0f : fmax(low[1] - sy, sy - high[1]);
+		const float over_z = z == 0.0f ? 0.0f : fmax(low[2] - sz, sz - high[2]);
+		const float worst = fmax(over_x, fmax(over_y, over_z));
 
-		for (int a = 0; a < 3; a++) {
-			rest -= slope[a] * ((fixed[a] ? s[a] : 0.0f) - start[a]);
-			square += fixed[a] ? 0.0f : slope[a] * slope[a];
+		s[0] = x == 0.0f ? s[0] : sx;
+		s[1] = y == 0.0f ? s[1] : sy;
+		s[2] = z == 0.0f ? s[2] : sz;
+		if (worst <= 0.0f)
+			return rest * -1.0f / (1.0f + x * x + y * y + z * z);
+		if (over_x == worst) {
+			s[0] = clamp(sx, low[0], high[0]);
+			rest -= x * s[0];
+			x = 0.0f;
+		} else if (over_y == worst) {
+			s[1] = clamp(sy, low[1], high[1]);
+			rest -= y * s[1];
+			y = 0.0f;
+		} else {
+			s[2] = clamp(sz, low[2], high[2]);
+			rest -= z * s[2];
+			z = 0.0f;
 		}
-		for (int a = 0; a < 3; a++) {
-			if (fixed[a])
-				continue;
-			s[a] = slope[a] * rest / square;
-			const float over = fmax(low[a] - s[a], s[a] - high[a]);
-
-			if (over > worst) {
-				worst = over;
-				leaves = a;
-			}
-		}
-		if (leaves < 0)
-			return;
-		for (int a = 0; a < 3; a++)
-			if (a == leaves) {
-				s[a] = clamp(s[a], low[a], high[a]);
-				fixed[a] = true;
-			}
 	}
+	return -rest;
 }
 
-/* The least gamma squared in one cell, no less than what is looked for needs: low and high are the cell's borders as
- * distances from the point, in units of the distance criterion; s the place to start at. */
-inline float least_in_cell(const float d[8], const float low[3], const float high[3], float s[3], float dose_a,
-                           float per_dose)
+/* The least gamma squared in one cell: low and high are the cell's borders as distances from the point, in units of the
+ * distance criterion; s the place to start at, the nearest one. A coordinate along which the dose does not change stays
+ * there, as it should. */
+inline float least_in_cell(const float d[8], const float low[3], const float high[3], const float per_side[3],
+                           float s[3], float dose_a, float per_dose)
 {
-	float best = INFINITY;
+	float best = INFINITY, expected = INFINITY;
 
 	for (int step = 0; step <= GAMMA_STEPS; step++) {
 		float t[3], slope[3];
 
 		for (int a = 0; a < 3; a++)
-			t[a] = clamp((s[a] - low[a]) / (high[a] - low[a]), 0.0f, 1.0f);
+			t[a] = clamp((s[a] - low[a]) * per_side[a], 0.0f, 1.0f);
 		const float e = (cell_dose(d, t) - dose_a) * per_dose;
 		const float found = s[0] * s[0] + s[1] * s[1] + s[2] * s[2] + e * e;
 
-		if (!(found < best * 0.9999f)) {
-			best = fmin(found, best);
-			break;
-		}
-		best = found;
-		if (step == GAMMA_STEPS)
+		best = fmin(best, found);
+		/* the dose is as the slope foretold, or the search no longer gains */
+		if (step == GAMMA_STEPS || fabs(e - expected) < GAMMA_CLOSE || found > best)
 			break;
 		cell_slope(slope, d, t);
 		for (int a = 0; a < 3; a++)
-			slope[a] *= per_dose / (high[a] - low[a]);
-		step_in_box(s, low, high, e, slope);
+			slope[a] *= per_dose * per_side[a];
+		expected = step_in_box(s, low, high, e, slope);
 	}
 	return best;
 }
 
-/* gamma[i] of the A voxel point[i], for n points; place_x, place_y and place_z tell where A's coordinates lie among
- * B's; range as gamma_ranges leaves it; cell[] are the cells to look at, nearest first. Work-item: one point. */
+/* gamma[i] of the point with dose dose_a[i] at A's voxel point[i], for n points; place_x, place_y and place_z tell
+ * where A's coordinates lie among B's; range as gamma_ranges leaves it; cell[] are the cells to look at, nearest first.
+ * Work-item: one point. */
 __kernel void gamma_points(__global float *gamma, uint first, uint n, __global const uint *point,
                            __global const float *dose_a, __global const float *dose_b, __global const float2 *range,
                            __global const sp_gamma_place *place_x, __global const sp_gamma_place *place_y,
@@ -135,13 +142,15 @@ __kernel void gamma_points(__global float *gamma, uint first, uint n, __global c
 	if (item >= n)
 		return;
 	const uint at = point[first + item];
-	const float dose = dose_a[at];
+	const float dose = dose_a[first + item];
 	const float per_dose = 1.0f / (rule.is_local ? rule.dose * dose : rule.dose);
 	const sp_gamma_place px = place_x[at % rule.n_a[0]], py = place_y[at / rule.n_a[0] % rule.n_a[1]],
 	                     pz = place_z[at / rule.n_a[0] / rule.n_a[1]];
 	const int home[3] = {(int)px.cell, (int)py.cell, (int)pz.cell};
 	const float beyond[3] = {px.beyond_mm, py.beyond_mm, pz.beyond_mm};
 	const float per_mm = 1.0f / rule.distance_mm;
+	const float per_side[3] = {rule.distance_mm / rule.spacing_mm[0], rule.distance_mm / rule.spacing_mm[1],
+	                           rule.distance_mm / rule.spacing_mm[2]};
 	float best = rule.cap * rule.cap;
 
 	for (uint i = 0; i < n_cells; i++) {
@@ -182,7 +191,7 @@ __kernel void gamma_points(__global float *gamma, uint first, uint n, __global c
 		                    c011 - c010 - c001 + c000,
 		                    c111 - c110 - c101 - c011 + c100 + c010 + c001 - c000};
 
-		best = fmin(best, least_in_cell(d, low, high, near, dose, per_dose));
+		best = fmin(best, least_in_cell(d, low, high, per_side, near, dose, per_dose));
 	}
 	gamma[first + item] = sqrt(best);
 }

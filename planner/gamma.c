@@ -118,22 +118,23 @@ static sp_status list_cells(job *j, sp_error *err)
 	return SP_OK;
 }
 
-/* The slices of B (first, and how many) that slices begin..end of A can reach; n = 0 where all lie outside. */
-static void slab_of_b(const job *j, size_t begin, size_t end, size_t *first, size_t *n)
+/* The centres of B (first, and how many) along an axis that coordinates begin..end of A can reach; n = 0 where all lie
+ * outside. */
+static void reach_of(const job *j, int axis, size_t begin, size_t end, size_t *first, size_t *n)
 {
 	const sp_grid *b = &j->b->grid;
-	double reach = ceil(j->reach_mm / b->spacing_mm[2]), low = INFINITY, high = -INFINITY;
+	double reach = ceil(j->reach_mm / b->spacing_mm[axis]), low = INFINITY, high = -INFINITY;
 
 	for (size_t k = begin; k < end; k++)
-		if (j->inside[2][k]) {
-			low = fmin(low, (double)j->place[2][k].cell);
-			high = fmax(high, (double)j->place[2][k].cell);
+		if (j->inside[axis][k]) {
+			low = fmin(low, (double)j->place[axis][k].cell);
+			high = fmax(high, (double)j->place[axis][k].cell);
 		}
 	*first = *n = 0;
 	if (low > high)
 		return;
 	low = fmax(low - reach, 0.0);
-	high = fmin(high + 1.0 + reach, (double)(b->n[2] - 1));
+	high = fmin(high + 1.0 + reach, (double)(b->n[axis] - 1));
 	*first = (size_t)low;
 	*n = (size_t)(high - low) + 1;
 }
@@ -142,32 +143,63 @@ static size_t slab_bytes(const job *j, size_t begin, size_t end, size_t *largest
 {
 	size_t first, n, a = sp_grid_voxels(&j->a->grid) / j->a->grid.n[2] * (end - begin), b;
 
-	slab_of_b(j, begin, end, &first, &n);
+	reach_of(j, 2, begin, end, &first, &n);
 	b = j->b->grid.n[0] * j->b->grid.n[1] * n;
-	*largest = sizeof(cl_float2) * b > sizeof(float) * a ? sizeof(cl_float2) * b : sizeof(float) * a;
+	*largest = sizeof(cl_float2) * b > sizeof(cl_uint) * a ? sizeof(cl_float2) * b : sizeof(cl_uint) * a;
 	return (sizeof(float) + sizeof(cl_float2)) * b + (2 * sizeof(float) + sizeof(cl_uint)) * a;
 }
 
-/* Which points of a slab are judged; counts the others. */
-static size_t list_points(job *j, cl_uint *point, size_t begin, size_t end)
+/* The points of a slab that are judged, and the box of A's coordinates that they lie in. */
+typedef struct {
+	size_t n;
+	cl_uint *place; /* voxel of the slab */
+	float *dose, *gamma;
+	size_t begin[3], end[3];
+} slab_points;
+
+static void points_finish(slab_points *p)
+{
+	free(p->place);
+	free(p->dose);
+	free(p->gamma);
+}
+
+/* Counts those that are not judged as well. */
+static sp_status list_points(slab_points *p, job *j, size_t begin, size_t end, sp_error *err)
 {
 	const sp_grid *g = &j->a->grid;
 	const float *dose = j->a->gy + sp_grid_index(g, 0, 0, begin);
 	double threshold = 0.01 * j->criterion.threshold_percent * j->out->normalisation_gy;
-	size_t n = 0, at = 0;
+	size_t most = g->n[0] * g->n[1] * (end - begin), at = 0;
 
-	for (size_t k = begin; k < end; k++)
+	p->place = sp_alloc_array(most, sizeof *p->place);
+	p->dose = sp_alloc_array(most, sizeof *p->dose);
+	p->gamma = sp_alloc_array(most, sizeof *p->gamma);
+	if (!p->place || !p->dose || !p->gamma)
+		return sp_fail(err, SP_NO_MEMORY, "comparing doses");
+	memcpy(p->begin, g->n, sizeof p->begin);
+	for (size_t z = begin; z < end; z++)
 		for (size_t y = 0; y < g->n[1]; y++)
 			for (size_t x = 0; x < g->n[0]; x++, at++) {
+				const size_t voxel[3] = {x, y, z};
+
 				/* a local criterion has no meaning where there is no dose */
-				if ((double)dose[at] < threshold || (j->criterion.local && !(dose[at] > 0.0f)))
+				if ((double)dose[at] < threshold || (j->criterion.local && !(dose[at] > 0.0f))) {
 					j->out->n_below++;
-				else if (!(j->inside[0][x] && j->inside[1][y] && j->inside[2][k]))
+					continue;
+				}
+				if (!(j->inside[0][x] && j->inside[1][y] && j->inside[2][z])) {
 					j->out->n_outside++;
-				else
-					point[n++] = (cl_uint)at;
+					continue;
+				}
+				for (int a = 0; a < 3; a++) {
+					p->begin[a] = voxel[a] < p->begin[a] ? voxel[a] : p->begin[a];
+					p->end[a] = voxel[a] + 1 > p->end[a] ? voxel[a] + 1 : p->end[a];
+				}
+				p->dose[p->n] = dose[at];
+				p->place[p->n++] = (cl_uint)at;
 			}
-	return n;
+	return SP_OK;
 }
 
 typedef struct {
@@ -183,32 +215,55 @@ static void release(buffers *b)
 		sp_buffer_release(all[i]);
 }
 
-static sp_status upload(buffers *m, job *j, const cl_uint *point, size_t n, size_t begin, size_t end, size_t first_b,
-                        size_t n_b, sp_error *err)
+/* The part of B that a slab's points can reach: a copy, so that the device gets no more than that. */
+static sp_status part_of_b(float **out, job *j, const size_t first[3], const size_t n[3], sp_error *err)
 {
-	const sp_grid *a = &j->a->grid, *b = &j->b->grid;
-	size_t n_a = a->n[0] * a->n[1] * (end - begin), sheet = b->n[0] * b->n[1];
-	size_t n_range = (b->n[0] - 1) * (b->n[1] - 1) * (n_b - 1);
+	const sp_grid *b = &j->b->grid;
+
+	if (!(*out = sp_alloc_array(n[0] * n[1] * n[2], sizeof **out)))
+		return sp_fail(err, SP_NO_MEMORY, "comparing doses");
+	for (size_t z = 0; z < n[2]; z++)
+		for (size_t y = 0; y < n[1]; y++)
+			memcpy(*out + (z * n[1] + y) * n[0],
+			       j->b->gy + sp_grid_index(b, first[0], first[1] + y, first[2] + z), n[0] * sizeof **out);
+	return SP_OK;
+}
+
+/* Moves A's places to count cells from a part's first (sign -1), or back. */
+static void move_places(job *j, const size_t first[3], int sign)
+{
+	for (int a = 0; a < 3; a++)
+		for (size_t i = 0; i < j->a->grid.n[a]; i++)
+			j->place[a][i].cell += (sp_u32)(sign * (int)first[a]);
+}
+
+static sp_status upload(buffers *m, job *j, const slab_points *p, const float *dose_b, size_t begin, size_t end,
+                        sp_error *err)
+{
+	const sp_grid *a = &j->a->grid;
+	const sp_u32 *n_b = j->rule.n_b;
+	size_t n_range = (size_t)(n_b[0] - 1) * (n_b[1] - 1) * (n_b[2] - 1);
 	const struct {
 		cl_mem *buffer;
 		size_t bytes;
 		const void *data;
 		const char *what;
 	} all[] = {
-	        {&m->dose_a, n_a * sizeof(float), j->a->gy + sp_grid_index(a, 0, 0, begin), "reference dose"},
-	        {&m->dose_b, sheet * n_b * sizeof(float), j->b->gy + sheet * first_b, "compared dose"},
+	        {&m->dose_a, p->n * sizeof(float), p->dose, "reference dose"},
+	        {&m->dose_b, (size_t)n_b[0] * n_b[1] * n_b[2] * sizeof(float), dose_b, "compared dose"},
 	        {&m->range, n_range * sizeof(cl_float2), NULL, "dose ranges"},
 	        {&m->place[0], a->n[0] * sizeof(sp_gamma_place), j->place[0], "x coordinates"},
 	        {&m->place[1], a->n[1] * sizeof(sp_gamma_place), j->place[1], "y coordinates"},
 	        {&m->place[2], (end - begin) * sizeof(sp_gamma_place), j->place[2] + begin, "z coordinates"},
 	        {&m->cells, j->n_cells * sizeof(sp_gamma_cell), j->cells, "cells to search"},
-	        {&m->point, n * sizeof(cl_uint), point, "points"},
-	        {&m->gamma, n * sizeof(float), NULL, "gamma"},
+	        {&m->point, p->n * sizeof(cl_uint), p->place, "points"},
+	        {&m->gamma, p->n * sizeof(float), NULL, "gamma"},
 	};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		sp_status st = sp_buffer_create(all[i].buffer, j->d, all[i].data ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE,
-		                                all[i].bytes, all[i].data, all[i].what, err);
+		cl_mem_flags flags = all[i].data ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
+		sp_status st =
+		        sp_buffer_create(all[i].buffer, j->d, flags, all[i].bytes, all[i].data, all[i].what, err);
 
 		if (st != SP_OK)
 			return st;
@@ -247,38 +302,33 @@ static sp_status search(job *j, const buffers *m, size_t n, sp_error *err)
 
 static sp_status judge_slab(job *j, size_t begin, size_t end, sp_error *err)
 {
-	size_t n_a = j->a->grid.n[0] * j->a->grid.n[1] * (end - begin), n, first_b, n_b;
-	cl_uint *point = sp_alloc_array(n_a, sizeof *point);
-	float *gamma = NULL, *out = j->out->gamma + sp_grid_index(&j->a->grid, 0, 0, begin);
+	float *part = NULL, *out = j->out->gamma + sp_grid_index(&j->a->grid, 0, 0, begin);
+	size_t first[3], n[3];
+	slab_points p = {0};
 	buffers m = {0};
-	sp_status st = SP_OK;
+	sp_status st = list_points(&p, j, begin, end, err);
 
-	if (!point)
-		return sp_fail(err, SP_NO_MEMORY, "comparing doses");
-	n = list_points(j, point, begin, end);
-	slab_of_b(j, begin, end, &first_b, &n_b);
-	if (n == 0)
+	if (st != SP_OK || p.n == 0)
 		goto cleanup;
-	if (!(gamma = sp_alloc_array(n, sizeof *gamma))) {
-		st = sp_fail(err, SP_NO_MEMORY, "comparing doses");
-		goto cleanup;
+	for (int a = 0; a < 3; a++) {
+		reach_of(j, a, p.begin[a], p.end[a], &first[a], &n[a]);
+		j->rule.n_b[a] = (sp_u32)n[a];
 	}
-	j->rule.n_b[2] = (sp_u32)n_b;
-	for (size_t k = begin; k < end; k++)
-		j->place[2][k].cell -= (sp_u32)(j->inside[2][k] ? first_b : 0);
-	st = upload(&m, j, point, n, begin, end, first_b, n_b, err);
+	if ((st = part_of_b(&part, j, first, n, err)) != SP_OK)
+		goto cleanup;
+	move_places(j, first, -1);
+	st = upload(&m, j, &p, part, begin, end, err);
 	if (st == SP_OK)
-		st = search(j, &m, n, err);
+		st = search(j, &m, p.n, err);
 	if (st == SP_OK)
-		st = sp_buffer_read(j->d, m.gamma, 0, n * sizeof *gamma, gamma, err);
-	for (size_t k = begin; k < end; k++)
-		j->place[2][k].cell += (sp_u32)(j->inside[2][k] ? first_b : 0);
-	for (size_t i = 0; st == SP_OK && i < n; i++)
-		out[point[i]] = gamma[i];
+		st = sp_buffer_read(j->d, m.gamma, 0, p.n * sizeof *p.gamma, p.gamma, err);
+	move_places(j, first, 1);
+	for (size_t i = 0; st == SP_OK && i < p.n; i++)
+		out[p.place[i]] = p.gamma[i];
 cleanup:
 	release(&m);
-	free(gamma);
-	free(point);
+	free(part);
+	points_finish(&p);
 	return st;
 }
 
@@ -369,12 +419,10 @@ sp_status sp_gamma_compute(sp_gamma_result *out, sp_device *d, const sp_dose *a,
 	j.rule.dose = (float)(0.01 * criterion->dose_percent * (criterion->local ? 1.0 : out->normalisation_gy));
 	j.rule.is_local = criterion->local;
 	j.rule.cap = (float)criterion->cap;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++)
 		j.rule.spacing_mm[i] = (float)b->grid.spacing_mm[i];
-		j.rule.n_b[i] = (sp_u32)b->grid.n[i];
-		if (i < 2)
-			j.rule.n_a[i] = (sp_u32)a->grid.n[i];
-	}
+	for (int i = 0; i < 2; i++)
+		j.rule.n_a[i] = (sp_u32)a->grid.n[i];
 	if (!(out->gamma = sp_alloc_array(n_voxels, sizeof *out->gamma)))
 		st = sp_fail(err, SP_NO_MEMORY, "comparing doses");
 	for (size_t i = 0; st == SP_OK && i < n_voxels; i++)

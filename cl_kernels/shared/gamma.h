@@ -30,7 +30,7 @@ typedef struct {
 	float cap;           /* gammas from here on are given as this */
 	sp_u32 is_local;
 	sp_u32 n_a[2]; /* A: voxels along x and y */
-	sp_u32 n_b[3]; /* B, the slab at hand: centres along x, y, z */
+	sp_u32 n_b[3]; /* B, the part at hand: centres along x, y, z */
 	sp_u32 unused[3];
 } sp_gamma_rule;
 SP_SAME_SIZE(sp_gamma_rule, 64);

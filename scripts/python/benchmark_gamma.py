@@ -29,7 +29,7 @@ def dose(n, spacing, origin, shift, rng=None, noise=0.0):
     x, y, z = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
     r = np.sqrt((x / 30) ** 2 + (y / 26) ** 2 + (z / 34) ** 2)
     target = 1 / (1 + np.exp((r - 1) * 9))
-    cord = 1 / (1 + np.exp((np.sqrt(x ** 2 + (y - 18) ** 2) - 10) * 0.8))
+    cord = 1 / (1 + np.exp(np.minimum((np.sqrt(x ** 2 + (y - 18) ** 2) - 10) * 0.8, 60)))
     beams = sum(np.exp(-((x * np.cos(a) + y * np.sin(a)) / 28) ** 2) for a in np.radians([0, 40, 80, 100, 140]))
     field = 24 * target * (1 - 0.6 * cord) + 2.2 * beams * np.exp(-(z / 36) ** 4)
     if rng is not None:
@@ -74,7 +74,7 @@ def run_pymedphys(a, b, grids, args):
     started = time.perf_counter()
     gamma = pymedphys.gamma(coordinates(a, *grids[0]), a.astype(float), coordinates(b, *grids[1]), b.astype(float),
                             args.dose, args.distance, lower_percent_dose_cutoff=args.threshold,
-                            interp_fraction=args.interp_fraction, max_gamma=2.0, local_gamma=args.local, quiet=True,
+                            interp_fraction=args.interp_fraction, max_gamma=2.0, local_gamma=args.local,
                             ram_available=2 ** 30)
     seconds = time.perf_counter() - started
     valid = ~np.isnan(gamma)
@@ -110,6 +110,7 @@ def main():
     parser.add_argument('--other-grid', action='store_true', help='B on another grid than A')
     parser.add_argument('--interp-fraction', type=int, default=10, help='of pymedphys (its default)')
     parser.add_argument('--no-pymedphys', action='store_true')
+    parser.add_argument('--no-plastimatch', action='store_true')
     args = parser.parse_args()
     n = (args.size,) * 3 if args.cube else (args.size, int(0.9 * args.size), int(0.8 * args.size))
     step = 160 / args.size
@@ -140,7 +141,7 @@ def main():
             print(f'             {both.sum()} points judged by both ({(~np.isnan(ours)).sum()} and '
                   f'{(~np.isnan(theirs)).sum()}), {differ:.3f} % judged differently; gamma ours - theirs: '
                   f'mean {gap.mean():.4f}, 1st and 99th percentile {np.percentile(gap, 1):.4f} {np.percentile(gap, 99):.4f}')
-        found = run_plastimatch(folder, args)
+        found = None if args.no_plastimatch else run_plastimatch(folder, args)
         if found:
             print(f'plastimatch  passed {found[0]:7.3f} %   {found[1]:8.2f} s')
 
