@@ -3,7 +3,7 @@ import fnmatch
 
 import numpy as np
 
-from case_file import BadInput, Structure, role_from_name
+from case_file import ROLES, BadInput, Structure, role_from_name
 from dicom_files import read_one, safe_name
 
 TYPE_ROLES = {'EXTERNAL': 'external', 'GTV': 'gtv', 'CTV': 'ctv', 'PTV': 'ptv', 'SUPPORT': 'support'}
@@ -58,7 +58,12 @@ def _polygons(roi_contours, case, name, say):
     return polygons
 
 
-def _role(name, interpreted):
+def _role(name, observation):
+    """What plan2dicom noted down, else the type, else the name."""
+    noted = str(observation.get('ROIObservationLabel', ''))
+    if noted.startswith('role:') and noted[5:] in ROLES:
+        return noted[5:]
+    interpreted = str(observation.get('RTROIInterpretedType', ''))
     if interpreted in TYPE_ROLES:
         return TYPE_ROLES[interpreted]
     role = role_from_name(name)
@@ -70,8 +75,7 @@ def read_structures(sets, case, roles, keep, say):
     seen = {}
     for structure_set in sets:
         label = structure_set.get('StructureSetLabel', structure_set.filename)
-        interpreted = {int(o.ReferencedROINumber): str(o.get('RTROIInterpretedType', ''))
-                       for o in structure_set.get('RTROIObservationsSequence', [])}
+        observations = {int(o.ReferencedROINumber): o for o in structure_set.get('RTROIObservationsSequence', [])}
         contours = {int(c.ReferencedROINumber): c for c in structure_set.get('ROIContourSequence', [])}
         for roi in structure_set.get('StructureSetROISequence', []):
             number = int(roi.ROINumber)
@@ -87,7 +91,7 @@ def read_structures(sets, case, roles, keep, say):
                 continue
             colour = contours[number].get('ROIDisplayColor')
             seen[name] = label
-            case.structures.append(Structure(name, roles.pop(name, None) or _role(name, interpreted.get(number)),
+            case.structures.append(Structure(name, roles.pop(name, None) or _role(name, observations.get(number, {})),
                                              tuple(int(v) for v in colour) if colour else None, polygons))
     if roles:
         raise BadInput(f'--role names structures that are not there: {", ".join(roles)}; there are: ' + ', '.join(seen))
