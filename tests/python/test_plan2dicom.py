@@ -197,14 +197,15 @@ def test_plastimatch_finds_our_volumes_and_dvhs(phantom, plastimatch):
     table = np.array([[float(v) for v in row.split(',')] for row in rows])
     voxel_cc = np.prod([float(v) for v in (plastimatch / 'voxel.txt').read_text().split()]) / 1000
     with h5py.File(phantom / 'plan.h5') as f:
-        for name in ('CTV', 'PTV', 'Heart', 'Kidney_L', 'Liver', 'Lung_L', 'Stomach'):
+        # not those that reach the CT's last slice: plastimatch leaves out the half of it that lies beyond its centre
+        for name in ('CTV', 'PTV', 'Heart', 'Kidney_L', 'Liver', 'Stomach'):
             ours_gy, ours_cc = f['dvh'][name]['dose_gy'][...], f['dvh'][name]['volume_cc'][...]
             dose, volume = table[:, 0], table[:, names.index(name)] * voxel_cc
             assert volume[0] == pytest.approx(ours_cc[0], rel=0.01), name
             # plastimatch takes the dose of the nearest voxel (3.3 mm), we the one in between: where the dose falls by
-            # a few Gy a voxel, mean doses differ by some hundredths of the greatest
+            # a few Gy a voxel, mean doses differ by some hundredths of the greatest; its bins are 0.05 Gy wide
             means = [np.trapezoid(v / v[0], d) for d, v in ((ours_gy, ours_cc), (dose, volume))]
-            assert means[1] == pytest.approx(means[0], abs=0.02 * float(ours_gy[-1]) + 0.02), name
+            assert means[1] == pytest.approx(means[0], abs=0.02 * float(ours_gy[-1]) + 0.05), name
 
 
 def test_dvhs_in_the_rtdose_are_the_plans(phantom):
