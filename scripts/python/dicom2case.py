@@ -11,7 +11,7 @@ import sys
 from case_file import (BadInput, Case, add_case_arguments, keep_single_roles, parse_roles, prescription_from,
                        write_case)
 from dicom_ct import choose_series, read_series
-from dicom_files import scan_folder
+from dicom_files import DAMAGE, damage, scan_folder
 from dicom_structures import choose_sets, read_structures
 from rule_target import make_target
 
@@ -82,6 +82,9 @@ def main():
         write_case(case, args.output)
     except (BadInput, OSError) as e:
         say(str(e))
+        return 2
+    except DAMAGE as e:
+        say(damage(args.folder, e))
         return 2
     for s in case.structures:
         if s.role != 'organ':

@@ -1,24 +1,37 @@
 """What all DICOM readers here have in common: finding the files of a folder, names that are safe, directions."""
 import pathlib
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from case_file import BadInput
 
 MOST_NAME_BYTES = 200  # of a structure, as docs/case-format.md allows
 
 
+# What pydicom and conversions of its values raise where a file is damaged or lacks what its kind must have.
+DAMAGE = (AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OverflowError, RecursionError, TypeError,
+          ValueError, struct.error, BytesLengthException)
+
+
+def damage(path, error):
+    """The sentence for one of DAMAGE."""
+    return f'{path} is damaged or lacks what it must have: {" ".join(str(error).split())[:200]} ({type(error).__name__})'
+
+
 def read_dicom(path, pixels=True):
     """A dataset, or None where the file is no DICOM. Some programs leave out the preamble: those are read as well."""
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
-    except (OSError, EOFError):
+    except OSError:
         return None
     except InvalidDicomError:
         pass
+    except DAMAGE as e:
+        raise BadInput(damage(path, e)) from None
     try:
         d = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
         return d if 'SOPClassUID' in d and 'Modality' in d else None

@@ -18,7 +18,7 @@ import numpy as np
 
 from case_file import BadInput
 from dicom_ct import choose_series
-from dicom_files import scan_folder
+from dicom_files import DAMAGE, damage, scan_folder
 from dicom_write import Study, ct_objects, dose_object, lo, new_uid, plan_object, structure_object
 from plan_contents import read_contents
 
@@ -128,10 +128,10 @@ def main():
         if args.output.is_dir():
             args.output.rmdir()
         os.rename(temporary, args.output)
-    except (BadInput, OSError) as e:
+    except (BadInput, OSError, *DAMAGE) as e:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-        say(str(e))
+        say(str(e) if isinstance(e, (BadInput, OSError)) else damage(args.ct or args.plan, e))
         return 2
     if not contents.beams:
         say('a fluence plan has neither apertures nor monitor units: the RTPLAN holds prescription and fractions, no beams, '

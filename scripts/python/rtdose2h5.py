@@ -15,7 +15,7 @@ import numpy as np
 from atomic_write import whole_path
 from case_file import BadInput
 from dicom_dose import read_dose
-from dicom_files import read_one
+from dicom_files import DAMAGE, damage, read_one
 
 
 def say(text):
@@ -71,6 +71,9 @@ def main():
         write_dose(args.output, dose, 'DICOM RTDOSE')
     except (BadInput, OSError) as e:
         say(str(e))
+        return 2
+    except DAMAGE as e:
+        say(damage(" ".join(map(str, args.rtdose)), e))
         return 2
     say(f'wrote {args.output}: /dose/{dataset_name(dose)}')
     return 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from atomic_write import whole_path
 from case_file import BadInput
-from dicom_files import read_one
+from dicom_files import DAMAGE, damage, read_one
 from dicom_plan import read_plan
 from own_objects import check_own, open_file, own
 
@@ -95,8 +95,8 @@ def main():
     except (BadInput, OSError) as e:
         say(str(e))
         return 2
-    except (AttributeError, KeyError, TypeError, ValueError) as e:  # a tag that must be there and is not, or is no number
-        say(f'{args.rtplan} is damaged or lacks what an RTPLAN must have: {e}')
+    except DAMAGE as e:
+        say(damage(args.rtplan, e))
         return 2
     for text in left_out:
         say(f'left out beam {text}: not a treatment beam of this fraction group')

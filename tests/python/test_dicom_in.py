@@ -328,3 +328,19 @@ def test_a_prone_dose_with_descending_frames_lies_where_it_should(tmp_path, monk
         dose = f['dose/dose_gy']
         assert dose.attrs['origin_mm'] == pytest.approx([189.43125 - 90, 199.43125 - 90, -761.87 - 70])
         assert dose[...] == pytest.approx(stored[::-1, ::-1, ::-1] * 1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_damaged_files_give_a_sentence_and_no_traceback(tmp_path, monkeypatch, capsys, seed):
+    rng = np.random.default_rng(seed)
+    for module, name in ((rtplan2h5, 'vmat_example'), (rtplan2h5, 'rtplan'), (rtdose2h5, 'rtdose'), (rtdose2h5, 'rtdose_rle')):
+        for _ in range(8):
+            data = bytearray((INTEROP / f'{name}.dcm').read_bytes())
+            for at in rng.integers(len(data), size=10):
+                data[at] = rng.integers(256)
+            if rng.random() < 0.3:
+                del data[rng.integers(len(data)):]
+            (tmp_path / 'f.dcm').write_bytes(data)
+            status, said = run(module, monkeypatch, capsys, tmp_path / 'f.dcm', '-o', tmp_path / 'o.h5')
+            assert status in (0, 2) and 'Traceback' not in said
+            assert sorted(p.name for p in tmp_path.iterdir()) in (['f.dcm'], ['f.dcm', 'o.h5'])
