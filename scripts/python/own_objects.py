@@ -1,15 +1,19 @@
 """Reading HDF5 files from elsewhere: only what lies in the file itself. Soft and external links, external storage and
 virtual datasets could make a script read other files of whoever runs it."""
+import os
+
 import h5py
 
 from case_file import BadInput
 
 
 def open_file(path):
+    if not os.path.isfile(path):
+        raise BadInput(f'{path} is no file')
     try:
         return h5py.File(path, 'r')
     except OSError as e:
-        raise BadInput(f'{path}: {e}') from None
+        raise BadInput(f'{path} is no HDF5 file that can be read ({e})') from None
 
 
 def own(f, path, required=True):

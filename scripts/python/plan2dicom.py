@@ -74,6 +74,8 @@ def check(contents, args):
         raise BadInput('--anonymise does not go with --ct, --patient-name or --patient-id, which name the patient')
     if args.series and not args.ct:
         raise BadInput('--series says which series of --ct FOLDER: give that as well')
+    if not args.output.absolute().parent.is_dir():
+        raise BadInput(f'{args.output.absolute().parent} is no folder')
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         raise BadInput(f'{args.output} is there and not empty; choose another folder')
 
