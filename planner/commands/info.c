@@ -131,7 +131,7 @@ static sp_status add_provenance(json_t *all, sp_h5_in *f, sp_error *err)
 static sp_status find_out(json_t *all, sp_h5_in *f, sp_error *err)
 {
 	json_t *arrays = json_array();
-	const char *kind = NULL;
+	const char *kind = NULL, *format;
 	sp_h5_info beams;
 	double version;
 	bool found;
@@ -147,16 +147,20 @@ static sp_status find_out(json_t *all, sp_h5_in *f, sp_error *err)
 	}
 	if (st != SP_OK || (st = sp_h5_look(&beams, f, "/beams", err)) != SP_OK)
 		return st;
+	if ((st = add_text(all, "format", f, "/", err)) != SP_OK)
+		return st;
+	format = json_string_value(json_object_get(all, "format"));
+	/* a plan without a dose, or with no more than its beams, is still a plan */
+	if ((kind && strcmp(kind, "dose") == 0 && beams.kind == SP_H5_GROUP) ||
+	    (format && strcmp(format, "spineplan-plan") == 0))
+		kind = "plan";
 	if (!kind)
 		return sp_fail(
 		        err, SP_BAD_INPUT,
 		        "%s holds none of /ct/hu, /dose/dose_gy and /influence/data: it is no file of this program",
 		        sp_h5_path(f));
-	if (strcmp(kind, "dose") == 0 && beams.kind == SP_H5_GROUP)
-		kind = "plan";
 	json_object_set_new(all, "kind", json_string(kind));
-	if ((st = add_text(all, "format", f, "/", err)) != SP_OK ||
-	    (st = sp_h5_get_numbers(&version, 1, &found, f, "/", "version", err)) != SP_OK)
+	if ((st = sp_h5_get_numbers(&version, 1, &found, f, "/", "version", err)) != SP_OK)
 		return st;
 	if (found)
 		json_object_set_new(all, "version", json_real(version));

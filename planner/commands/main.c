@@ -19,6 +19,7 @@ static const command commands[] = {
         {"check", sp_command_check, "what is in a case, and whether it can be planned on"},
         {"dose", sp_command_dose, "the dose of a plan or of a benchmark's field, by pencil beam or Monte Carlo"},
         {"merge", sp_command_merge, "add up the parts of a Monte Carlo dose"},
+        {"compare", sp_command_compare, "two doses: gamma, differences, profiles"},
         {"influence", sp_command_influence, "compute the dose-influence matrix of a case"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},

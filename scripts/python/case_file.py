@@ -13,15 +13,16 @@ ROLES = ('external', 'gtv', 'ctv', 'ptv', 'cord', 'prv', 'organ', 'hardware', 's
 
 # First match wins; names are compared in lower case with everything but letters and digits taken as blanks.
 NAME_ROLES = (
-    (r'\b(prv)\b|prv$', 'prv'),
-    (r'^(body|external|skin|patient|outline|outer contour)\b', 'external'),
-    (r'^(gtv|gross tumou?r)', 'gtv'),
-    (r'^(ctv)', 'ctv'),
-    (r'^(ptv|outer ?target|target)', 'ptv'),
+    (r'\bprv ?\d*\b|prv ?\d*$|\b(cord|myelon)\b.*(\bplus\b|\b\d+ ?mm\b)', 'prv'),
+    (r'^(body|external|skin|patient|outline|outer contour|aussenkontur)\b', 'external'),
+    (r'^body ?\d*$', 'external'),
+    (r'^[a-z]{0,2} ?(gtv|gross tumou?r)', 'gtv'),
+    (r'^[a-z]{0,2} ?(ctv|itv|igtv)', 'ctv'),
+    (r'^[a-z]{0,2} ?(ptv|outer ?target|target)', 'ptv'),
     (r'\bcanal\b', 'organ'),
-    (r'\b(spinal ?cord|cord|myelon|medulla spinalis)\b', 'cord'),
-    (r'\b(couch|table|baseplate|immobili[sz]ation)\b', 'support'),
-    (r'\b(screws?|rods?|cage|implants?|hardware|prosthesis)\b', 'hardware'),
+    (r'\b(spinal ?cord|spine cord|cord|myelon|medulla spinalis|r.{1,2}ckenmark|moelle|medula espinal)\b', 'cord'),
+    (r'\b(couch|table|baseplate|immobili[sz]ation|mask|vac ?bag|tabletop)\b', 'support'),
+    (r'\b(screws?|rods?|cages?|implants?|hardware|prosthes[ie]s|metal|titanium)\b', 'hardware'),
 )
 
 
@@ -64,7 +65,8 @@ class Case:
 def role_from_name(name):
     # "SpinalCord_auto" reads as "spinal cord auto"
     words = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
-    words = re.sub(r'[^A-Za-z0-9]+', ' ', words).strip().lower()
+    words = words.replace('+', ' plus ')
+    words = re.sub(r'[\W_]+', ' ', words).strip().lower()
     for pattern, role in NAME_ROLES:
         if re.search(pattern, words):
             return role

@@ -10,7 +10,8 @@ import sys
 
 from case_file import (BadInput, Case, add_case_arguments, keep_single_roles, parse_roles, prescription_from,
                        write_case)
-from dicom_ct import choose_series, read_series, scan_folder
+from dicom_ct import choose_series, read_series
+from dicom_files import DAMAGE, damage, scan_folder
 from dicom_structures import choose_sets, read_structures
 from rule_target import make_target
 
@@ -19,14 +20,41 @@ def say(text):
     print(f'dicom2case: {text}', file=sys.stderr)
 
 
+def tell_plans_and_doses(found):
+    """They are not part of a case, but made use of by two other scripts."""
+    for plan in found.plans:
+        group = next(iter(plan.get('FractionGroupSequence') or []), {})
+        doses = [float(r.TargetPrescriptionDose) for r in plan.get('DoseReferenceSequence') or []
+                 if r.get('TargetPrescriptionDose') is not None]
+        text = f'{len(plan.get("BeamSequence") or [])} beams'
+        if group.get('NumberOfFractionsPlanned'):
+            text += f', {int(group.NumberOfFractionsPlanned)} fractions'
+        if doses:
+            text += f', prescribed {max(doses):g} Gy'
+        say(f'RTPLAN {plan.filename} ({text}): not part of a case; scripts/rtplan2h5 makes a plan file of it')
+    for dose in found.doses:
+        say(f'RTDOSE {dose.filename} ({dose.get("DoseSummationType", "")} {dose.get("DoseUnits", "")}): not part of a case; '
+            'scripts/rtdose2h5 makes a dose file of it')
+
+
 def read_folder(args):
     found = scan_folder(args.folder)
+    found.tell(say)
     series_uid = choose_series(found, args.series)
     headers = found.series[series_uid]
     case = Case(*read_series(headers, say), source=args.source or f'DICOM series {series_uid}')
     nz, ny, nx = case.hu.shape
     say(f'CT {nx} x {ny} x {nz} voxels of {" x ".join(f"{v:g}" for v in case.spacing_mm)} mm')
     sets = choose_sets(found, series_uid, str(headers[0].get('FrameOfReferenceUID', '')), args.structures)
+    for uid in found.series.keys() - {series_uid}:
+        say(f'ignored CT series {uid}: not the one chosen')
+    if found.no_position:
+        say(f'ignored {len(found.no_position)} CT images without a position')
+    for other in found.structure_sets:
+        if not any(other.filename == s.filename for s in sets):
+            say(f'ignored {other.filename}: this RTSTRUCT was ' +
+                ('not chosen' if args.structures else 'drawn on another series'))
+    tell_plans_and_doses(found)
     if not sets:
         say('no RTSTRUCT belongs to this series: the case will have no structures')
     read_structures(sets, case, parse_roles(args.role), args.keep, say)
@@ -54,6 +82,9 @@ def main():
         write_case(case, args.output)
     except (BadInput, OSError) as e:
         say(str(e))
+        return 2
+    except DAMAGE as e:
+        say(damage(args.folder, e))
         return 2
     for s in case.structures:
         if s.role != 'organ':

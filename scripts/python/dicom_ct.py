@@ -1,45 +1,21 @@
 """Reads one CT series of a DICOM folder into HU on a regular grid, whatever the order of the files."""
-from collections import defaultdict
-from dataclasses import dataclass, field
-
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
 
 from case_file import BadInput
+from dicom_files import axial_signs, read_dicom
 
 POSITION_TOLERANCE_MM = 0.05  # what rounding in DICOM's decimal strings and scanner jitter leave
 AIR_HU = -1024
 
 
-@dataclass
-class Folder:
-    series: dict = field(default_factory=lambda: defaultdict(list))  # series UID -> CT headers, with .filename
-    structure_sets: list = field(default_factory=list)
-
-
-def scan_folder(folder):
-    """Headers only; what is not DICOM is passed over."""
-    if not folder.is_dir():
-        raise BadInput(f'{folder} is no folder')
-    found = Folder()
-    for path in sorted(p for p in folder.rglob('*') if p.is_file()):
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, OSError, EOFError):
-            continue
-        if header.get('Modality') == 'CT' and 'ImagePositionPatient' in header:
-            if 'LOCALIZER' not in header.get('ImageType', []):
-                found.series[str(header.SeriesInstanceUID)].append(header)
-        elif header.get('Modality') == 'RTSTRUCT':
-            found.structure_sets.append(header)
-    if not found.series:
-        raise BadInput(f'{folder} holds no CT image in DICOM format')
-    return found
-
-
 def choose_series(found, wish):
     """The only series, or the one whose UID (or its end) or number is asked for."""
+    if not found.series:
+        if found.no_position:
+            d = found.no_position[0]
+            many = ' (a multi-frame image: convert it to single slices first)' if d.get('NumberOfFrames') else ''
+            raise BadInput(f'{d.filename} has no ImagePositionPatient: it does not say where it lies{many}')
+        raise BadInput('the folder holds no CT image in DICOM format')
     matches = [uid for uid, headers in found.series.items()
                if not wish or uid == wish or uid.endswith(wish) or str(headers[0].get('SeriesNumber', '')) == wish]
     if len(matches) == 1:
@@ -48,16 +24,6 @@ def choose_series(found, wish):
              for uid, h in found.series.items()]
     asked = f'--series {wish} names {len(matches)} series' if wish else f'there are {len(lines)} CT series'
     raise BadInput(f'{asked}; choose one by number or UID with --series:\n' + '\n'.join(lines))
-
-
-def _axes(header):
-    """Which way rows and columns run: DICOM's direction cosines, which must lie along x and y."""
-    cosines = np.array([float(v) for v in header.ImageOrientationPatient])
-    if np.abs(np.abs(cosines) - [1, 0, 0, 0, 1, 0]).max() > 1e-3:
-        tilt = np.degrees(np.arccos(min(1.0, abs(np.cross(cosines[:3], cosines[3:])[2]))))
-        raise BadInput(f'{header.filename}: images are not axial (plane tilted by {tilt:.1f} degrees, or turned); '
-                       'resample the series to axial slices first')
-    return np.sign(cosines[0]), np.sign(cosines[4])
 
 
 def _check_stack(headers, z):
@@ -95,7 +61,15 @@ def read_series(headers, say):
         raise BadInput(f'{headers[0].filename}: the series has a single image, expected a stack of slices')
     for tag in ('Rows', 'Columns', 'PixelSpacing', 'ImageOrientationPatient'):
         _same(headers, tag)
-    x_sign, y_sign = _axes(headers[0])
+    frames = sorted({str(h.get('FrameOfReferenceUID', '')) for h in headers})
+    if len(frames) > 1:
+        raise BadInput(f'the series mixes {len(frames)} frames of reference ({frames[0] or "none"}, {frames[1]}): its images '
+                       'were not taken in one position of the patient')
+    if any(int(h.get('NumberOfFrames') or 1) > 1 for h in headers):
+        raise BadInput(f'{headers[0].filename} is a multi-frame image: convert it to single slices first')
+    if int(headers[0].get('SamplesPerPixel', 1)) != 1:
+        raise BadInput(f'{headers[0].filename} is a colour image, expected one value a pixel')
+    x_sign, y_sign = axial_signs(headers[0])
     headers = sorted(headers, key=lambda h: float(h.ImagePositionPatient[2]))
     z = np.array([float(h.ImagePositionPatient[2]) for h in headers])
     dz = _check_stack(headers, z)
@@ -106,11 +80,13 @@ def read_series(headers, say):
     hu = np.empty((len(headers), ny, nx), np.int16)
     clipped = 0
     for k, header in enumerate(headers):
-        image = pydicom.dcmread(header.filename)
+        image = read_dicom(header.filename)
         try:
             stored = image.pixel_array
         except Exception as e:  # pydicom raises many kinds for a picture that it cannot unpack
-            raise BadInput(f'{header.filename}: cannot unpack the image ({e})') from None
+            syntax = image.file_meta.get('TransferSyntaxUID') if 'file_meta' in image.__dict__ else None
+            raise BadInput(f'{header.filename}: cannot read the pixels ({" ".join(str(e).split())[:200]}; transfer syntax '
+                           f'{getattr(syntax, "name", "not given")})') from None
         values = stored * float(image.get('RescaleSlope', 1)) + float(image.get('RescaleIntercept', 0))
         # scanners fill the corners outside their field of view with -2000 and less
         clipped += int((values < AIR_HU).sum())

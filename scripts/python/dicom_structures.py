@@ -2,11 +2,14 @@
 import fnmatch
 
 import numpy as np
-import pydicom
 
-from case_file import BadInput, Structure, role_from_name
+from case_file import ROLES, BadInput, Structure, role_from_name
+from dicom_files import read_one, safe_name
 
 TYPE_ROLES = {'EXTERNAL': 'external', 'GTV': 'gtv', 'CTV': 'ctv', 'PTV': 'ptv', 'SUPPORT': 'support'}
+# Rings and helpers carry the target's name ("PTV_ring") without being one.
+NO_TARGET_TYPES = ('CONTROL', 'AVOIDANCE', 'DOSE_REGION', 'ISOCENTER', 'MARKER', 'REGISTRATION', 'CONTRAST_AGENT')
+CLOSED = ('CLOSED_PLANAR', 'CLOSEDPLANAR_XOR')  # the second: holes by even-odd, as a case counts them anyway
 
 
 def refers_to(structure_set, series_uid, frame_uid):
@@ -22,10 +25,7 @@ def refers_to(structure_set, series_uid, frame_uid):
 
 def choose_sets(found, series_uid, frame_uid, wish):
     if wish:
-        chosen = [pydicom.dcmread(wish)]
-        if chosen[0].get('Modality') != 'RTSTRUCT':
-            raise BadInput(f'{wish} is no RTSTRUCT (modality {chosen[0].get("Modality")})')
-        return chosen
+        return [read_one(wish, 'RTSTRUCT')]
     return [s for s in found.structure_sets if refers_to(s, series_uid, frame_uid)]
 
 
@@ -33,11 +33,13 @@ def _polygons(roi_contours, case, name, say):
     z_mm, dz = case.slice_positions_mm(), case.spacing_mm[2]
     polygons, outside, open_ones = [], 0, 0
     for item in roi_contours.get('ContourSequence', []):
-        data = np.array([float(v) for v in item.get('ContourData', [])])
-        if item.get('ContourGeometricType', 'CLOSED_PLANAR') != 'CLOSED_PLANAR' or len(data) < 9:
+        data = np.array([float(v) for v in item.get('ContourData') or []])
+        if item.get('ContourGeometricType', 'CLOSED_PLANAR') not in CLOSED or len(data) < 9 or len(data) % 3:
             open_ones += 1
             continue
         points = data.reshape(-1, 3)
+        if not np.isfinite(points).all():
+            raise BadInput(f'structure "{name}" has a contour with a coordinate that is no number')
         if np.ptp(points[:, 2]) > 0.1:
             raise BadInput(f'structure "{name}" has a contour that is not axial: z from {points[:, 2].min():g} to '
                            f'{points[:, 2].max():g} mm')
@@ -56,10 +58,16 @@ def _polygons(roi_contours, case, name, say):
     return polygons
 
 
-def _role(name, interpreted):
+def _role(name, observation):
+    """What plan2dicom noted down, else the type, else the name."""
+    noted = str(observation.get('ROIObservationLabel', ''))
+    if noted.startswith('role:') and noted[5:] in ROLES:
+        return noted[5:]
+    interpreted = str(observation.get('RTROIInterpretedType', ''))
     if interpreted in TYPE_ROLES:
         return TYPE_ROLES[interpreted]
-    return role_from_name(name)
+    role = role_from_name(name)
+    return 'organ' if interpreted in NO_TARGET_TYPES and role in ('gtv', 'ctv', 'ptv', 'external') else role
 
 
 def read_structures(sets, case, roles, keep, say):
@@ -67,12 +75,11 @@ def read_structures(sets, case, roles, keep, say):
     seen = {}
     for structure_set in sets:
         label = structure_set.get('StructureSetLabel', structure_set.filename)
-        interpreted = {int(o.ReferencedROINumber): str(o.get('RTROIInterpretedType', ''))
-                       for o in structure_set.get('RTROIObservationsSequence', [])}
+        observations = {int(o.ReferencedROINumber): o for o in structure_set.get('RTROIObservationsSequence', [])}
         contours = {int(c.ReferencedROINumber): c for c in structure_set.get('ROIContourSequence', [])}
         for roi in structure_set.get('StructureSetROISequence', []):
-            number, raw = int(roi.ROINumber), str(roi.get('ROIName', '')).strip()
-            name = raw.replace('/', '_') or f'ROI {number}'  # HDF5 keeps the slash for itself
+            number = int(roi.ROINumber)
+            name = safe_name(roi.get('ROIName', ''), f'ROI {number}')
             if keep and not any(fnmatch.fnmatchcase(name, pattern) for pattern in keep):
                 continue
             if name in seen:
@@ -84,7 +91,7 @@ def read_structures(sets, case, roles, keep, say):
                 continue
             colour = contours[number].get('ROIDisplayColor')
             seen[name] = label
-            case.structures.append(Structure(name, roles.pop(name, None) or _role(name, interpreted.get(number)),
+            case.structures.append(Structure(name, roles.pop(name, None) or _role(name, observations.get(number, {})),
                                              tuple(int(v) for v in colour) if colour else None, polygons))
     if roles:
         raise BadInput(f'--role names structures that are not there: {", ".join(roles)}; there are: ' + ', '.join(seen))

@@ -1,0 +1,32 @@
+"""Files that appear whole or not at all: written beside their goal under another name, then renamed."""
+import contextlib
+import os
+import pathlib
+import tempfile
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def whole_path(path):
+    """A temporary name to write to; it takes path's place when the block ends without an exception."""
+    path = pathlib.Path(path)
+    handle, temporary = tempfile.mkstemp(prefix='.' + path.name[:100] + '.', dir=path.parent)
+    os.close(handle)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    with whole_path(path) as temporary, open(temporary, 'wb') as f:
+        yield f
