@@ -37,7 +37,7 @@ static sp_status read_sums(sp_mc_sums *out, const running *r, sp_error *err)
 		out->sum[v] += r->state->sums.sum[v];
 		out->squares[v] += r->state->sums.squares[v];
 	}
-	for (int a = 0; a < 4; a++)
+	for (int a = 0; a < SP_MC_ACCOUNT_COUNT; a++)
 		out->accounts[a] += r->state->sums.accounts[a];
 	out->batches += r->state->sums.batches;
 	return SP_OK;

@@ -84,7 +84,7 @@ sp_status sp_mc_state_add(sp_mc_state *a, const char *name_a, const sp_mc_state 
 		a->sums.sum[v] += b->sums.sum[v];
 		a->sums.squares[v] += b->sums.squares[v];
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < SP_MC_ACCOUNT_COUNT; i++)
 		a->sums.accounts[i] += b->sums.accounts[i];
 	a->sums.batches += b->sums.batches;
 	a->seconds += b->seconds;

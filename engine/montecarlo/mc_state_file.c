@@ -22,7 +22,7 @@ static uint64_t check_of(const sp_mc_sums *s, size_t n)
 
 	for (size_t v = 0; v < n; v++)
 		h = (h ^ (uint64_t)s->sum[v]) * 0x9e3779b97f4a7c15u + s->squares[v];
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < SP_MC_ACCOUNT_COUNT; i++)
 		h = (h ^ (uint64_t)s->accounts[i]) * 0x9e3779b97f4a7c15u;
 	return h;
 }
