@@ -16,6 +16,12 @@
 #define TYPICAL_STOPPING \
 	1.9f /* MeV cm2/g: for the energy in the middle of a step, where only the second order counts */
 
+#define STOPPING_AT_CUT 2.4f /* MeV cm2/g, at 0.2 to 0.4 MeV */
+
+/* The transport coefficient falls with energy about as E^-1.7; over a step its mean exceeds its value in the middle by
+ * this times the square of the relative loss (1.7 2.7 / 24). */
+#define SCATTERING_CURVATURE 0.19f
+
 typedef struct {
 	fv x, y, z, u, v, w, energy, weight;
 	uint object;
@@ -320,6 +326,28 @@ static void stop(transport *t, photon_stack *photons, electron_set *e, uint step
 	e->weight = PICK(stopped, FV(0.0f), e->weight);
 }
 
+/* Mass thickness of a step: a share of the energy, and near the cut-off no more than leads just below it. */
+static inline fv step_mass(constant sp_mc_setup *s, fv energy)
+{
+	fv left = (energy - FV(0.97f * s->electron_cut)) * FV(1.0f / STOPPING_AT_CUT);
+
+	return min(min(energy * FV(s->step_per_mev), FV(s->longest_step)), max(left, FV(1e-4f)));
+}
+
+/* Way along a direction out of the voxel that a point is in, and into the next one by a hair. */
+static inline fv voxel_exit(constant sp_mc_setup *s, fv x, fv y, fv z, fv u, fv v, fv w)
+{
+	fv at[3] = {x, y, z}, along[3] = {u, v, w}, exit = FV(1e9f);
+
+	for (int a = 0; a < 3; a++) {
+		fv in = at[a] * FV(s->voxels_per_cm[a]), left = in - floor(in);
+
+		left = PICK(HOLDS(along[a] > FV(0.0f)), FV(1.0f) - left, left);
+		exit = min(exit, left / max(fabs(along[a]) * FV(s->voxels_per_cm[a]), FV(1e-9f)));
+	}
+	return exit + FV(2e-5f);
+}
+
 /* Follows SP_SETS sets of one object until all their lanes have stopped or left. Lanes without weight are not there.
  * Each phase of a step is done for all sets before the next phase: one set alone would wait for its own gathers. */
 static void follow_sets(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e,
@@ -347,7 +375,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 	}
 	for (step = 0; step < MAX_STEPS; step++) {
 		step_numbers number = step_of(t, kept, e->object, step);
-		iv alive[SP_SETS], inside[SP_SETS], events[SP_SETS], near_dense[SP_SETS], left = IV(0);
+		iv alive[SP_SETS], inside[SP_SETS], events[SP_SETS], left = IV(0);
 		fv length[SP_SETS], majorant[SP_SETS], mass[SP_SETS], xh[SP_SETS], yh[SP_SETS], zh[SP_SETS];
 		fv stopping[SP_SETS], g1[SP_SETS], eta[SP_SETS], loss[SP_SETS];
 		uv word[SP_SETS], voxel[SP_SETS], row[SP_SETS];
@@ -368,7 +396,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			return;
 		EACH_SET
 		{ /* how far */
-			fv thickness = min(energy[j] * FV(s->step_per_mev), FV(s->longest_step));
+			fv thickness = step_mass(s, energy[j]);
 			fv free_length = thickness / max(density[j], FV(1e-6f)), before;
 
 			if (ANY(HOLDS(free_length > clearance[j]) &
@@ -378,23 +406,10 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 				clearance[j] = word_clearance(t, word[j]);
 				free_length = thickness / max(density[j], FV(1e-6f));
 			}
+			if (ANY(HOLDS(free_length > clearance[j]) & inside[j])) /* at least to the end of the voxel */
+				clearance[j] = max(clearance[j], voxel_exit(s, x[j], y[j], z[j], u[j], v[j], w[j]));
 			length[j] = min(free_length, clearance[j]);
 			majorant[j] = density[j] * FV(SP_MC_DENSER) + FV(SP_MC_ALIKE);
-			near_dense[j] = HOLDS(free_length > clearance[j]) & inside[j];
-			if (ANY(near_dense[j])) { /* what is densest around? */
-				uint_lanes b;
-				float_lanes n;
-				fv near;
-
-				b.v = PICK(inside[j], cell_of(x[j], y[j], z[j], s->bricks_per_cm, s->bricks_n), UV(0));
-				for (int l = 0; l < SP_LANES; l++)
-					n.at[l] = t->bricks[b.at[l]].near_density;
-				/* what is farther than the neighbouring bricks has not been looked at */
-				near = min(thickness / max(n.v, FV(1e-6f)), FV(s->brick_cm[3]));
-				near_dense[j] &= HOLDS(near > clearance[j]);
-				length[j] = PICK(near_dense[j], min(near, free_length), length[j]);
-				majorant[j] = PICK(near_dense[j], n.v, majorant[j]);
-			}
 			before = FV(number.event) / max(majorant[j] * FV(s->event_majorant), FV(1e-9f));
 			events[j] = HOLDS(before < length[j]) & alive[j];
 			length[j] = min(length[j], before);
@@ -430,7 +445,9 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 		EACH_SET
 		{ /* scattering */
 			fv rest_of_step = length[j] * FV(1.0f - number.hinge);
-			fv share = scattering_y(t, number.node, eta[j], g1[j] * mass[j]);
+			fv lost = loss[j] / (energy[j] + FV(0.5f) * loss[j]);
+			fv share = scattering_y(t, number.node, eta[j],
+			                        g1[j] * mass[j] * (FV(1.0f) + FV(SCATTERING_CURVATURE) * lost * lost));
 
 			turn(&u[j], &v[j], &w[j], FV(1.0f) - FV(2.0f) * share,
 			     FV(2.0f) * sqrt(share * (FV(1.0f) - share)), FV(number.cosine), FV(number.sine));

@@ -195,7 +195,8 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 			loss = min(row.x * mass, p.energy);
 			leave_energy(k, &pending, quantum, xh, yh, zh, loss);
 			p.energy -= loss;
-			k1 = row.y * mass;
+			k1 = loss / (p.energy + 0.5f * loss);
+			k1 = row.y * mass * (1.0f + SCATTERING_CURVATURE * k1 * k1);
 			bin = (uint)clamp((as_int(k1) - ((127 + SP_MC_K_LOG2) << 23)) >> SP_MC_K_SHIFT, 0,
 			                  SP_MC_KS - 1);
 			y = min(1.0f, k1 * t->scattering[(number.node * SP_MC_ETAS + (uint)row.z) * SP_MC_KS + bin]);

@@ -53,10 +53,9 @@
 #define SP_MC_MAX_BRICKS_PER_AXIS 40
 
 typedef struct {
-	float density;      /* largest in the brick, g/cm3 */
-	float near_density; /* largest in the brick and its 26 neighbours */
+	float density; /* largest in the brick, g/cm3 */
 	sp_u32 word;
-	sp_u32 unused;
+	sp_u32 unused[2];
 } sp_mc_brick;
 SP_SAME_SIZE(sp_mc_brick, 16);
 

@@ -178,8 +178,8 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 				        ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) * s->bricks_n[0] +
 				        i / per_brick[0];
 
-				if (b->unused == 0) { /* the first of its voxels */
-					b->unused = 1;
+				if (b->unused[0] == 0) { /* the first of its voxels */
+					b->unused[0] = 1;
 					b->word = material;
 					b->density = density;
 					continue;
@@ -189,21 +189,6 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 				if (b->word & SP_MC_MIXED && class_of[material] > (b->word & 3u))
 					b->word = SP_MC_MIXED + class_of[material];
 				b->density = fmaxf(b->density, density);
-			}
-	for (size_t k = 0; k < s->bricks_n[2]; k++)
-		for (size_t j = 0; j < s->bricks_n[1]; j++)
-			for (size_t i = 0; i < s->bricks_n[0]; i++) {
-				float near = 0.0f;
-
-				for (size_t c = k ? k - 1 : 0; c <= k + 1 && c < s->bricks_n[2]; c++)
-					for (size_t b = j ? j - 1 : 0; b <= j + 1 && b < s->bricks_n[1]; b++)
-						for (size_t a = i ? i - 1 : 0; a <= i + 1 && a < s->bricks_n[0]; a++)
-							near = fmaxf(
-							        near,
-							        out->bricks[(c * s->bricks_n[1] + b) * s->bricks_n[0] +
-							                    a]
-							                .density);
-				out->bricks[(k * s->bricks_n[1] + j) * s->bricks_n[0] + i].near_density = near;
 			}
 }
 

@@ -79,10 +79,10 @@ static void complete(json_t *p, const sp_mc_state *s, const sp_mc_quality *q, co
 		json_object_set_new(p, "max_dose_gy", json_real(q->max_gy));
 	}
 	json_object_set_new(p, "energy",
-	                    json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "emitted_mev", b->emitted_mev, "deposited_mev",
-	                              b->deposited_mev, "outside_grid_mev", b->outside_mev, "escaped_mev",
-	                              b->escaped_mev, "lost_mev", b->lost_mev, "roulette_mev", b->balance_mev,
-	                              "imbalance", b->imbalance));
+	                    json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "emitted_mev", b->emitted_mev,
+	                              "deposited_mev", b->deposited_mev, "outside_grid_mev", b->outside_mev,
+	                              "escaped_mev", b->escaped_mev, "lost_mev", b->lost_mev, "roulette_mev",
+	                              b->balance_mev, "imbalance", b->imbalance));
 	json_object_set_new(
 	        p, "notice",
 	        json_string("Research software, not a medical device. Doses need independent verification."));
