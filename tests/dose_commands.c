@@ -134,6 +134,11 @@ static void wrong_use_is_one_line_and_exit_2(void **state)
 	        {"influence w.h5 --beams 0,,3", "'0,,3' is no good value"},
 	        {"influence w.h5 --grid-mm 20", "no target"},
 	        {"bench", "expected 'accuracy'"},
+	        {"bench accuracy --engine fast", "'fast' is no good value"},
+	        {"bench accuracy --case electron_10mev_water", "--engine pencil has no such case"},
+	        {"bench accuracy --uncertainty 1%", "need --engine mc"},
+	        {"bench accuracy --engine mc --uncertainty 1", "'1' is no good value"},
+	        {"bench accuracy --engine mc --points no/p.csv", "no/p.csv cannot be written"},
 	};
 
 	(void)state;

@@ -2,8 +2,6 @@
 #include "commands.h"
 #include "dose.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,17 +108,6 @@ static const struct option known[] = {{"output", required_argument, NULL, 'o'},
                                       {"help", no_argument, NULL, 'h'},
                                       {NULL, 0, NULL, 0}};
 
-static bool whole(uint64_t *out, const char *text, uint64_t low, uint64_t high)
-{
-	char *rest;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	errno = 0;
-	*out = strtoull(text, &rest, 10);
-	return errno == 0 && *rest == '\0' && *out >= low && *out <= high;
-}
-
 static bool part_of(sp_dose_mc_options *o, const char *text)
 {
 	const char *slash = strchr(text, '/');
@@ -130,7 +117,7 @@ static bool part_of(sp_dose_mc_options *o, const char *text)
 		return false;
 	memcpy(first, text, (size_t)(slash - text));
 	first[slash - text] = '\0';
-	return whole(&o->parts, slash + 1, 1, 1000000) && whole(&o->part, first, 1, o->parts);
+	return sp_option_whole(&o->parts, slash + 1, 1, 1000000) && sp_option_whole(&o->part, first, 1, o->parts);
 }
 
 /* One of two words. */
@@ -182,7 +169,7 @@ static bool take_mc(sp_dose_mc_options *o, int option, const char *text)
 	case HISTORIES:
 		return sp_option_number(&o->histories, text, 1.0, 1e12);
 	case SEED:
-		return whole(&o->seed, text, 0, UINT64_MAX);
+		return sp_option_whole(&o->seed, text, 0, UINT64_MAX);
 	case DOSE_TO:
 		return word(&o->to_water, text, "medium", "water");
 	case MAX_TIME:
@@ -194,9 +181,9 @@ static bool take_mc(sp_dose_mc_options *o, int option, const char *text)
 	case PARTS:
 		return part_of(o, text);
 	case FIRST_BATCH:
-		return whole(&o->first_batch, text, 0, (uint64_t)1 << 40);
+		return sp_option_whole(&o->first_batch, text, 0, (uint64_t)1 << 40);
 	case BATCH_HISTORIES:
-		return whole(&o->batch_histories, text, 16, 1u << 30);
+		return sp_option_whole(&o->batch_histories, text, 16, 1u << 30);
 	case ELECTRON_CUT:
 		return sp_option_number(&o->electron_cut_mev, text, 0.05, 1.0);
 	case PHOTON_CUT:
@@ -204,7 +191,7 @@ static bool take_mc(sp_dose_mc_options *o, int option, const char *text)
 	case PLAIN:
 		return o->plain = true;
 	default:
-		return whole(&o->chunk, text, 1, 1u << 20);
+		return sp_option_whole(&o->chunk, text, 1, 1u << 20);
 	}
 }
 

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,32 @@ bool sp_option_number(double *out, const char *text, double low, double high)
 
 	*out = strtod(text, &rest);
 	return rest != text && *rest == '\0' && *out >= low && *out <= high;
+}
+
+bool sp_option_whole(uint64_t *out, const char *text, uint64_t low, uint64_t high)
+{
+	char *rest;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*out = strtoull(text, &rest, 10);
+	return errno == 0 && *rest == '\0' && *out >= low && *out <= high;
+}
+
+bool sp_option_percent(double *out, const char *text)
+{
+	char number[32];
+	size_t n = strlen(text);
+
+	if (n < 2 || n > sizeof number || text[n - 1] != '%')
+		return false;
+	memcpy(number, text, n - 1);
+	number[n - 1] = '\0';
+	if (!sp_option_number(out, number, 0.001, 50.0))
+		return false;
+	*out *= 0.01;
+	return true;
 }
 
 bool sp_option_sizes(double *out, int n, const char *text, double low, double high)
@@ -47,19 +75,4 @@ size_t sp_option_list(double *out, size_t most, const char *text)
 		text = rest + 1;
 	}
 	return 0;
-}
-
-bool sp_option_percent(double *out, const char *text)
-{
-	char number[32];
-	size_t n = strlen(text);
-
-	if (n < 2 || n > sizeof number || text[n - 1] != '%')
-		return false;
-	memcpy(number, text, n - 1);
-	number[n - 1] = '\0';
-	if (!sp_option_number(out, number, 0.001, 50.0))
-		return false;
-	*out *= 0.01;
-	return true;
 }

@@ -4,17 +4,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Reads a number within low..high. */
 bool sp_option_number(double *out, const char *text, double low, double high);
+
+/* Reads a whole number within low..high. */
+bool sp_option_whole(uint64_t *out, const char *text, uint64_t low, uint64_t high);
+
+/* Reads "0.5%" as 0.005, 0.001 to 50 %; the sign is needed, so that nobody has to guess. */
+bool sp_option_percent(double *out, const char *text);
 
 /* Reads n positive numbers with 'x' between them ("1x1x2"), each within low..high; a single one stands for all. */
 bool sp_option_sizes(double *out, int n, const char *text, double low, double high);
 
 /* Reads up to most finite numbers with ',' between them ("0,40,80"); returns how many, 0 when the text is wrong. */
 size_t sp_option_list(double *out, size_t most, const char *text);
-
-/* Reads "2%" as 0.02. */
-bool sp_option_percent(double *out, const char *text);
 
 #endif
