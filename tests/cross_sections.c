@@ -1,4 +1,5 @@
 /* Cross-sections, stopping powers and ranges of tissues and implants against published tables. */
+#include "matter_fixture.h"
 #include "cross_sections.h"
 #include "matter_internal.h"
 
@@ -10,17 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-static int create_matter(void **state)
-{
-	return sp_matter_create((sp_matter **)state, NULL, NULL) != SP_OK;
-}
-
-static int destroy_matter(void **state)
-{
-	sp_matter_destroy(*state);
-	return 0;
-}
 
 static void assert_ratio(double found, double expected, double tolerance, const char *of, double mev)
 {

@@ -1,4 +1,6 @@
 /* The command `spineplan devices` as a user meets it. argv[1] is the program, argv[2] the folder of the kernels. */
+#include "command_fixture.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,31 +16,15 @@
 
 static const char *program, *kernels;
 static char folder[64]; /* scratch: an empty folder at first */
-static char output[1 << 16];
 
 /* Runs `ENVIRONMENT spineplan devices ARGUMENTS`, stdout (and stderr where both) in output; gives the exit status. */
 static int run(const char *environment, const char *arguments, bool both)
 {
 	char command[1024];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "%s '%s' devices %s %s", environment, program, arguments,
 	         both ? "2>&1" : "2>/dev/null");
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
+	return run_line(command);
 }
 
 static void the_table_lists_devices(void **state)

@@ -1,5 +1,7 @@
 /* The commands `dose`, `influence` and `bench` as a user meets them: output, files and exit status. argv[1] is the
  * program, argv[2] the TG-119 case. */
+#include "command_fixture.h"
+
 #include "h5.h"
 
 #include <math.h>
@@ -16,38 +18,19 @@
 
 static char *program, *tg119;
 static char folder[] = "dose_commands_XXXXXX";
-static char output[1 << 16];
 
 /* Runs `spineplan ARGUMENTS` in the test's folder, both streams in output, and gives the exit status. */
 static int run(const char *arguments)
 {
 	char command[1024];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "cd '%s' && '%s' %s 2>&1", folder, program, arguments);
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
+	return run_line(command);
 }
 
 static bool exists(const char *name)
 {
-	char path[128];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return access(path, F_OK) == 0;
+	return holds(folder, name);
 }
 
 /* A field of 40 x 20 mm on water: the grid starts at the surface, is wider in x, and has its dose where the field is.

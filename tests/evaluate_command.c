@@ -1,4 +1,6 @@
 /* The command `spineplan evaluate` as a user meets it: output and exit status. argv[1] is the program. */
+#include "command_fixture.h"
+
 #include "plan_fixture.h"
 
 #include <setjmp.h>
@@ -13,24 +15,14 @@
 
 static const char *program;
 static char plan[64], csv[64];
-static char output[1 << 18];
 
 /* Runs `spineplan evaluate ARGUMENTS`, stdout in output (stderr too where both), and gives the exit status. */
 static int run(const char *arguments, bool both)
 {
 	char command[1024];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "'%s' evaluate %s %s", program, arguments, both ? "2>&1" : "2>/dev/null");
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return run_line(command);
 }
 
 static int run_on_plan(const char *options, bool both)
@@ -39,12 +31,6 @@ static int run_on_plan(const char *options, bool both)
 
 	snprintf(arguments, sizeof arguments, "'%s' %s", plan, options);
 	return run(arguments, both);
-}
-
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
 }
 
 static void the_table_shows_limits_with_pass_or_fail(void **state)

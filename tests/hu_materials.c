@@ -1,4 +1,5 @@
 /* One material per composition of the HU calibration, and the formula that gives those their stopping power. */
+#include "matter_fixture.h"
 #include "matter_internal.h"
 
 #include <math.h>
@@ -10,23 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static int create_matter(void **state)
-{
-	return sp_matter_create((sp_matter **)state, NULL, NULL) != SP_OK;
-}
-
-static int destroy_matter(void **state)
-{
-	sp_matter_destroy(*state);
-	return 0;
-}
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("found %.9g, expected %.9g within %.2g", found, expected, tolerance);
-}
 
 /* 33 rows; soft_1, soft_5, soft_6, soft_7, air and bone_15 have two or more. */
 static void ranges_of_one_composition_share_a_material(void **state)

@@ -1,4 +1,5 @@
 /* The fit of Gaussians to rings of dose, spectra, and the shipped table against an independent program. */
+#include "matter_fixture.h"
 #include "atomic_file.h"
 #include "csv.h"
 #include "kernel_fit.h"
@@ -14,12 +15,6 @@
 #include <cmocka.h>
 
 enum { G = SP_KERNEL_GAUSSIANS };
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("found %.9g, expected %.9g within %.2g", found, expected, tolerance);
-}
 
 /* Rings made of the fit's own Gaussians give their weights back: shares change linearly with depth, so the smoothness
  * penalty costs nothing. */

@@ -1,4 +1,6 @@
 /* The command `spineplan kernels` as a user meets it. argv[1] is the program. */
+#include "command_fixture.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,30 +14,14 @@
 #include <cmocka.h>
 
 static const char *program;
-static char output[1 << 16];
 
 /* Runs `spineplan kernels ARGUMENTS`, stdout (and stderr, where both) in output, and gives the exit status. */
 static int run(const char *arguments, bool both)
 {
 	char command[1024];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "'%s' kernels %s %s", program, arguments, both ? "2>&1" : "2>/dev/null");
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
+	return run_line(command);
 }
 
 static void read_file(char *out, size_t room, const char *path)

@@ -1,5 +1,6 @@
 /* Matter: materials and their names, CT number to density and electrons. */
 #include "csv.h"
+#include "matter_fixture.h"
 #include "matter_internal.h"
 
 #include <math.h>
@@ -11,23 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static int create_matter(void **state)
-{
-	return sp_matter_create((sp_matter **)state, NULL, NULL) != SP_OK;
-}
-
-static int destroy_matter(void **state)
-{
-	sp_matter_destroy(*state);
-	return 0;
-}
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("found %.9g, expected %.9g within %.2g", found, expected, tolerance);
-}
 
 static void names_are_found_in_any_spelling(void **state)
 {

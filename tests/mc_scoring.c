@@ -1,4 +1,5 @@
 /* From sums over batches to dose and uncertainty, on numbers small enough to check by hand. */
+#include "matter_fixture.h"
 #include "mc_scoring.h"
 #include "mc_to_water.h"
 
@@ -14,12 +15,6 @@
 
 /* Single precision. */
 #define ROUNDING 1e-6
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("%.9g is not %.9g within %.2g", found, expected, tolerance);
-}
 
 /* A row of four voxels of 2 mm: 1 g/cm3, 4 g/cm3, nothing, air. */
 static const float row_density[4] = {1.0f, 4.0f, 0.0f, 5.0f / 4096.0f};

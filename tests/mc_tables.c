@@ -1,5 +1,6 @@
 /* The tables that the Monte Carlo kernels read (engine/montecarlo/mc_tables.h) against published values and sums that
  * must hold. */
+#include "matter_fixture.h"
 #include "mc_tables.h"
 
 #include "cross_sections.h"
@@ -53,12 +54,6 @@ static int tear_down(void **state)
 	sp_mc_tables_finish(&r->t);
 	sp_matter_destroy(r->m);
 	return 0;
-}
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("found %.9g, expected %.9g within %.2g", found, expected, tolerance);
 }
 
 /* Energy of a row, `within` of the way to the next, from what shared/mc.h says of the floats' bits. */

@@ -1,5 +1,7 @@
 /* `dose --engine mc` and `merge` as a user meets them: one result however a run is cut up, stopped or killed; files,
  * exit status and sentences. argv[1] is the program. */
+#include "command_fixture.h"
+
 #include "h5.h"
 
 #include <fcntl.h>
@@ -23,24 +25,14 @@
 
 static char *program;
 static char folder[] = "montecarlo_command_XXXXXX";
-static char output[1 << 16];
 
 /* Runs `spineplan ARGUMENTS` in the test's folder, both streams in output, and gives the exit status. */
 static int run(const char *arguments)
 {
 	char command[1024];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "cd '%s' && '%s' %s 2>&1", folder, program, arguments);
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return run_line(command);
 }
 
 static void do_run(const char *arguments)
@@ -49,18 +41,9 @@ static void do_run(const char *arguments)
 		fail_msg("'%s' fails: %s", arguments, output);
 }
 
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
-}
-
 static bool exists(const char *name)
 {
-	char path[128];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return access(path, F_OK) == 0;
+	return holds(folder, name);
 }
 
 /* A dataset of a file in the folder; bytes_out: its size. free() it. */

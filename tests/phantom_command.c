@@ -1,4 +1,6 @@
 /* The command `spineplan phantom` as a user meets it. argv[1] is the program. */
+#include "command_fixture.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,30 +15,14 @@
 
 static char *program;
 static char folder[] = "/tmp/phantom_command_XXXXXX";
-static char output[1 << 16];
 
 /* Runs `spineplan phantom ARGUMENTS` in `folder`, all that it prints in output, and gives the exit status. */
 static int run(const char *arguments)
 {
 	char command[2048];
-	size_t n;
-	FILE *f;
-	int status;
 
 	snprintf(command, sizeof command, "cd %s && '%s' phantom %s 2>&1", folder, program, arguments);
-	f = popen(command, "r");
-	assert_non_null(f);
-	n = fread(output, 1, sizeof output - 1, f);
-	output[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void assert_says(const char *word)
-{
-	if (!strstr(output, word))
-		fail_msg("'%s' is not in: %s", word, output);
+	return run_line(command);
 }
 
 static int set_up(void **state)

@@ -1,4 +1,5 @@
 /* Single interactions of the reference transport against their formulas; cross-sections against NIST's tables. */
+#include "matter_fixture.h"
 #include "cross_sections.h"
 #include "reference_internal.h"
 
@@ -29,12 +30,6 @@ static int tear_down(void **state)
 	sp_matter_destroy(r->m);
 	sp_reference_water_destroy(r->w);
 	return 0;
-}
-
-static void assert_near(double found, double expected, double tolerance)
-{
-	if (!(fabs(found - expected) <= tolerance))
-		fail_msg("found %.9g, expected %.9g within %.2g", found, expected, tolerance);
 }
 
 /* Totals with coherent scattering as printed by NIST (XCOM), cm2/g. Our incoherent part carries no radiative
