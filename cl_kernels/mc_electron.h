@@ -75,19 +75,23 @@ static inline step_numbers step_of(const transport *t, kept_numbers *kept, uint 
 
 /* Turns directions by the angle of cosine c and sine s about azimuths of cosine cp and sine sp (basis of Duff et al.,
  * J. Comput. Graph. Tech. 6 (2017) 1). */
-static inline void turn(fv *u, fv *v, fv *w, fv c, fv s, fv cp, fv sp)
-{
-	fv sign = PICK(HOLDS(*w < FV(0.0f)), FV(-1.0f), FV(1.0f)), a = FV(-1.0f) / (sign + *w), b = *u * *v * a;
-	fv x = FV(1.0f) + sign * *u * *u * a, y = sign * b, z = -sign * *u;
-	fv p = b, q = sign + *v * *v * a, r = -*v;
-	fv nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q),
-	   nw = c * *w + s * (cp * z + sp * r);
-	fv fix = FV(1.5f) - FV(0.5f) * (nu * nu + nv * nv + nw * nw);
+#define DEFINE_TURN(name, real)                                                                                \
+	static inline void name(real *u, real *v, real *w, real c, real s, real cp, real sp)                   \
+	{                                                                                                      \
+		real sign = *w < (real)(0.0f) ? (real)(-1.0f) : (real)(1.0f), a = (real)(-1.0f) / (sign + *w); \
+		real b = *u * *v * a, x = (real)(1.0f) + sign * *u * *u * a, y = sign * b, z = -sign * *u;     \
+		real q = sign + *v * *v * a, r = -*v;                                                          \
+		real nu = c * *u + s * (cp * x + sp * b), nv = c * *v + s * (cp * y + sp * q),                 \
+		     nw = c * *w + s * (cp * z + sp * r);                                                      \
+		real fix = (real)(1.5f) - (real)(0.5f) * (nu * nu + nv * nv + nw * nw);                        \
+                                                                                                               \
+		*u = nu * fix;                                                                                 \
+		*v = nv * fix;                                                                                 \
+		*w = nw * fix;                                                                                 \
+	}
 
-	*u = nu * fix;
-	*v = nv * fix;
-	*w = nw * fix;
-}
+DEFINE_TURN(turn, fv)        /* lanes */
+DEFINE_TURN(turn_one, float) /* one particle */
 
 static inline uv energy_row(fv energy)
 {
@@ -138,23 +142,19 @@ static inline float lane(fv x, int l)
 	return a.at[l];
 }
 
+static inline void turn_photon(photon *p, float cosine, float azimuth)
+{
+	turn_one(&p->u, &p->v, &p->w, cosine, sqrt(max(0.0f, 1.0f - cosine * cosine)), cos(azimuth), sin(azimuth));
+}
+
 /* A photon that one of the lanes sends off for all. */
 static void send_photon(transport *t, photon_stack *photons, const electron_set *e, int l, float weight, float energy,
                         float cosine, float azimuth)
 {
-	photon p;
-	fv u = FV(lane(e->u, l)), v = FV(lane(e->v, l)), w = FV(lane(e->w, l));
+	photon p = {lane(e->x, l), lane(e->y, l), lane(e->z, l), lane(e->u, l),
+	            lane(e->v, l), lane(e->w, l), energy,        weight};
 
-	turn(&u, &v, &w, FV(cosine), FV(sqrt(max(0.0f, 1.0f - cosine * cosine))), FV(cos(azimuth)), FV(sin(azimuth)));
-	p.x = lane(e->x, l);
-	p.y = lane(e->y, l);
-	p.z = lane(e->z, l);
-	p.u = lane(u, 0);
-	p.v = lane(v, 0);
-	p.w = lane(w, 0);
-	p.energy = energy;
-	p.weight = weight;
-	p.scattered = 1;
+	turn_photon(&p, cosine, azimuth);
 	push_photon(t, photons, &p);
 }
 
@@ -296,10 +296,7 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 			turn(&knocked->u, &knocked->v, &knocked->w, cw, sqrt(max(FV(0.0f), FV(1.0f) - cw * cw)),
 			     FV(-cos(azimuth)), FV(-sin(azimuth)));
 		} else {
-			fv stays = PICK(hard, low * e->weight, FV(0.0f));
-
-			deposit(t, e->x, e->y, e->z, stays);
-			t->lost += lane_sum(stays);
+			t->lost += lane_sum(PICK(hard, low * e->weight, FV(0.0f)));
 		}
 		cl = PICK(hard, cl, FV(1.0f));
 		turn(&e->u, &e->v, &e->w, cl, sqrt(max(FV(0.0f), FV(1.0f) - cl * cl)), FV(cos(azimuth)),
@@ -327,12 +324,16 @@ static void stop(transport *t, photon_stack *photons, electron_set *e, uint step
 }
 
 /* Mass thickness of a step: a share of the energy, and near the cut-off no more than leads just below it. */
-static inline fv step_mass(constant sp_mc_setup *s, fv energy)
-{
-	fv left = (energy - FV(0.97f * s->electron_cut)) * FV(1.0f / STOPPING_AT_CUT);
+#define DEFINE_STEP_MASS(name, real)                                                                                  \
+	static inline real name(constant sp_mc_setup *s, real energy)                                                 \
+	{                                                                                                             \
+		real left = (energy - (real)(0.97f * s->electron_cut)) * (real)(1.0f / STOPPING_AT_CUT);              \
+                                                                                                                      \
+		return min(min(energy * (real)(s->step_per_mev), (real)(s->longest_step)), max(left, (real)(1e-4f))); \
+	}
 
-	return min(min(energy * FV(s->step_per_mev), FV(s->longest_step)), max(left, FV(1e-4f)));
-}
+DEFINE_STEP_MASS(step_mass, fv)
+DEFINE_STEP_MASS(step_mass_one, float)
 
 /* Way along a direction out of the voxel that a point is in, and into the next one by a hair. */
 static inline fv voxel_exit(constant sp_mc_setup *s, fv x, fv y, fv z, fv u, fv v, fv w)
@@ -356,7 +357,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 	constant sp_mc_setup *s = t->setup;
 	const float rest = e->positron ? 2.0f * ELECTRON_MEV : 0.0f;
 	fv x[SP_SETS], y[SP_SETS], z[SP_SETS], u[SP_SETS], v[SP_SETS], w[SP_SETS], energy[SP_SETS], weight[SP_SETS];
-	/* matter where the step begins: how dense, and how far around there is nothing much denser */
+	/* matter where the step begins: how dense, and how far around nothing is much denser or thinner */
 	fv density[SP_SETS], clearance[SP_SETS];
 	uint step;
 
@@ -480,7 +481,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 		}
 	}
 	EACH_SET
-	t->lost += lane_sum(energy[j] * weight[j]);
+	t->lost += lane_sum((energy[j] + FV(rest)) * weight[j]);
 }
 
 /* Follows sets of one object and all that they knock on. */

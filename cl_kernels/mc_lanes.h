@@ -113,6 +113,12 @@ static inline void gather_columns(fv *a, fv *b, fv *c, global const float4 *tabl
 	*c = gather_float(first + 2, index);
 }
 
+#if SP_LANES == 16
+#define FIRST_LANE(x) ((x).s0)
+#else
+#define FIRST_LANE(x) (x)
+#endif
+
 static inline float lane_sum(fv x)
 {
 #if SP_LANES == 16

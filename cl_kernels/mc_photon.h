@@ -42,7 +42,7 @@ static void look_up(photon_tables *out, const transport *t, float energy)
 /* The bricks along a ray, joined where they are alike: distance and majorant optical depth at each one's end. */
 typedef struct {
 	float end[MAX_SEGMENTS + 1], depth[MAX_SEGMENTS + 1], majorant[MAX_SEGMENTS + 1];
-	uint uniform; /* bit per segment is too long: 1 when all of them are of one material and density */
+	int uniform; /* every brick is of one material and density: no try is a miss */
 	int n;
 } ray_path;
 
@@ -52,7 +52,7 @@ static void trace_bricks(ray_path *out, const transport *t, const photon *p, con
 	float x[3] = {p->x, p->y, p->z}, u[3] = {p->u, p->v, p->w}, next[3], step[3], at = 0.0f, depth = 0.0f,
 	      last = -1.0f;
 	int cell[3], way[3], n = 0;
-	uint uniform = 1;
+	int uniform = 1;
 
 	for (int a = 0; a < 3; a++) {
 		cell[a] = clamp((int)(x[a] * s->bricks_per_cm[a]), 0, (int)s->bricks_n[a] - 1);
@@ -240,7 +240,7 @@ static int choose_interaction(photon_sites *sites, const transport *t, const pho
 	return kind;
 }
 
-/* The site that carries the photon on for all: block and lane, drawn by weight. weight: of a site, if alike. */
+/* The site that carries the photon on for all: block and lane, drawn by weight; sum: of all weights. */
 static void choose_site(int *block, int *at, const photon_sites *sites, float sum, float number)
 {
 	float left = number * sum;
@@ -424,16 +424,6 @@ static float sample_rayleigh(float width, random_stream *r)
 	return x;
 }
 
-static void turn_photon(photon *p, float cosine, float azimuth)
-{
-	fv u = FV(p->u), v = FV(p->v), w = FV(p->w);
-
-	turn(&u, &v, &w, FV(cosine), FV(sqrt(max(0.0f, 1.0f - cosine * cosine))), FV(cos(azimuth)), FV(sin(azimuth)));
-	p->u = lane(u, 0);
-	p->v = lane(v, 0);
-	p->w = lane(w, 0);
-}
-
 /* Low-discrepancy numbers of a source photon's first flight. */
 typedef struct {
 	float site, chosen, compton, azimuth;
@@ -476,7 +466,6 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 		on.y = sites.y[b].at[l];
 		on.z = sites.z[b].at[l];
 		on.weight = weight;
-		on.scattered = 1;
 		if (kind == COMPTON) {
 			float cosine, share = sample_compton(&cosine, p->energy, c1, draw(&r), &r),
 			              energy = share * p->energy;
@@ -517,7 +506,6 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 			      x = sample_rayleigh(width, &r);
 
 			on.energy = p->energy;
-			on.scattered = p->scattered;
 			turn_photon(&on, 1.0f - x, azimuth);
 			push_photon(t, photons, &on);
 		}

@@ -4,7 +4,6 @@
 
 typedef struct {
 	float x, y, z, u, v, w, energy, weight;
-	int scattered; /* 0: straight from the source */
 } photon;
 
 typedef struct {

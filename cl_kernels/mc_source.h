@@ -86,7 +86,6 @@ static photon start_photon(const source_tables *t, uint rectangle, float x, floa
 	pz = b.centre_cm[2] + ax * b.x_axis[2] + ay * b.y_axis[2];
 	p.energy = energy;
 	p.weight = 1.0f;
-	p.scattered = 0;
 	if (b.parallel) {
 		p.x = px;
 		p.y = py;

@@ -18,7 +18,7 @@ typedef struct {
 } track_photon;
 
 typedef struct {
-	uint object, material;
+	uint material;
 	int whole; /* 0: did not fit */
 	int n_points, n_photons;
 	float range; /* g/cm2: no electron of its energy gets farther */
@@ -40,20 +40,6 @@ typedef struct {
 	track_point at;
 	random_stream *random;
 } pending_point;
-
-static inline void turn_one(float *u, float *v, float *w, float c, float s, float cp, float sp)
-{
-	float sign = *w < 0.0f ? -1.0f : 1.0f, a = -1.0f / (sign + *w), b = *u * *v * a;
-	float x = 1.0f + sign * *u * *u * a, y = sign * b, z = -sign * *u;
-	float p = b, q = sign + *v * *v * a, r = -*v;
-	float nu = c * *u + s * (cp * x + sp * p), nv = c * *v + s * (cp * y + sp * q),
-	      nw = c * *w + s * (cp * z + sp * r);
-	float fix = 1.5f - 0.5f * (nu * nu + nv * nv + nw * nw);
-
-	*u = nu * fix;
-	*v = nv * fix;
-	*w = nw * fix;
-}
 
 static void put_point(track *k, const track_point *p)
 {
@@ -121,7 +107,7 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 
 		if (p->energy <= 2.0f * s->electron_cut)
 			return true;
-		low = p->energy * lane(sample_moller(FV(p->energy), s->electron_cut, IV(-1), r), 0);
+		low = p->energy * FIRST_LANE(sample_moller(FV(p->energy), s->electron_cut, IV(-1), r));
 		left = p->energy - low;
 		if (*n_stack == TRACK_STACK) {
 			k->whole = 0;
@@ -131,15 +117,15 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 		stack[*n_stack].energy = low;
 		stack[*n_stack].positron = 0;
 		stack[*n_stack].object = (*next_object)++;
-		c = lane(moller_cosine(FV(p->energy), FV(low)), 0);
+		c = FIRST_LANE(moller_cosine(FV(p->energy), FV(low)));
 		turn_one(&stack[*n_stack].u, &stack[*n_stack].v, &stack[*n_stack].w, c, sqrt(1.0f - c * c),
 		         -cos(azimuth), -sin(azimuth));
 		++*n_stack;
-		c = lane(moller_cosine(FV(p->energy), FV(left)), 0);
+		c = FIRST_LANE(moller_cosine(FV(p->energy), FV(left)));
 		turn_one(&p->u, &p->v, &p->w, c, sqrt(1.0f - c * c), cos(azimuth), sin(azimuth));
 		p->energy = left;
 	} else if (kind < e.w) {
-		float energy = lane(brems_energy(t, FV(p->energy), UV(k->material), draw(r)), 0),
+		float energy = FIRST_LANE(brems_energy(t, FV(p->energy), UV(k->material), draw(r))),
 		      gamma = 1.0f + p->energy / ELECTRON_MEV, beta = sqrt(1.0f - 1.0f / (gamma * gamma)),
 		      c = 2.0f * draw(r) - 1.0f;
 
@@ -167,7 +153,6 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 	const float quantum = max(s->quantum, energy * (1.0f / 48.0f));
 	int n_stack = 0;
 
-	k->object = object;
 	k->material = material;
 	k->whole = 1;
 	k->n_points = k->n_photons = 0;
@@ -179,8 +164,8 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 
 		for (uint step = 0; step < MAX_STEPS && there && p.energy > s->electron_cut; step++) {
 			step_numbers number = step_of(t, kept, p.object, step);
-			float mass = min(p.energy * s->step_per_mev, s->longest_step),
-			      before = number.event / s->event_majorant, loss, xh, yh, zh, y, path, k1;
+			float mass = step_mass_one(s, p.energy), before = number.event / s->event_majorant, loss, xh,
+			      yh, zh, y, path, k1;
 			bool event = before < mass;
 			float4 row;
 			uint bin;
@@ -269,8 +254,7 @@ static void send_track_photons(const track *k, transport *t, photon_stack *photo
 		            f->v,
 		            f->w,
 		            f->energy,
-		            k->weight,
-		            1};
+		            k->weight};
 
 		push_photon(t, photons, &p);
 	}

@@ -26,16 +26,18 @@
 
 #pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable
 
-/* With a tally for each work-group of one work-item, adding needs no atomics. */
+/* With a tally for each work-item, adding needs no atomics. */
 #ifndef SP_OWN_TALLY
 #define SP_OWN_TALLY 0
 #endif
 #if SP_OWN_TALLY
 #define TALLY_ADD(cell, units) (*(cell) += (long)(units))
 #else
-#define TALLY_ADD(cell, units) \
-	if (units)             \
-	atom_add((volatile global long *)(cell), (long)(units))
+#define TALLY_ADD(cell, units)                                                   \
+	do {                                                                     \
+		if (units)                                                       \
+			atom_add((volatile global long *)(cell), (long)(units)); \
+	} while (0)
 #endif
 
 #include "mc_lanes.h"
@@ -172,7 +174,7 @@ kernel void mc_transport(TRANSPORT_ARGUMENTS, global long *tally, global long *a
 	long accounted[SP_MC_ACCOUNTS] = {0};
 
 	TAKE_ARGUMENTS(t, from);
-	t.tally = tally + (SP_OWN_TALLY ? get_group_id(0) * (size_t)(setup->tally_n[3] + 1) : 0);
+	t.tally = tally + (SP_OWN_TALLY ? get_global_id(0) * (size_t)(setup->tally_n[3] + 1) : 0);
 	for (uint d = 0; d < SP_MC_DIMS; d++) /* the batch's shift of the sequence */
 		from.shift[d] = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xffffffffu, d), t.key).x;
 	from.start = philox((uint4)((uint)batch, (uint)(batch >> 32), 0xfffffffeu, 0), t.key).x;
@@ -228,7 +230,7 @@ kernel void mc_columns(TRANSPORT_ARGUMENTS, global long *tally, global int *coun
 	long accounted[SP_MC_ACCOUNTS] = {0};
 
 	TAKE_ARGUMENTS(t, from);
-	t.tally = tally + get_group_id(0) * (size_t)(setup->tally_n[3] + 1);
+	t.tally = tally + get_global_id(0) * (size_t)(setup->tally_n[3] + 1);
 	for (;;) {
 		uint column = (uint)atomic_inc(counter), opening = first_column + column, n = 0;
 		global uint2 *list = entries + (size_t)column * room;
@@ -248,7 +250,7 @@ kernel void mc_columns(TRANSPORT_ARGUMENTS, global long *tally, global int *coun
 			follow_history(&t, &from, &space, accounted, ((ulong)opening << 32) + first + i, i, opening, x,
 			               y);
 		}
-		for (uint row = 0; row < n_rows; row++)
+		for (uint row = 0; keep > 0.0f && row < n_rows; row++)
 			most = max(most, t.tally[row_cell[row]]);
 		least = keep * (float)most;
 		r.counter = (uint4)(first, opening, 0xfffffffbu, 0);
@@ -257,6 +259,7 @@ kernel void mc_columns(TRANSPORT_ARGUMENTS, global long *tally, global int *coun
 		for (uint row = 0; row < n_rows; row++) {
 			float energy = (float)t.tally[row_cell[row]];
 
+			t.tally[row_cell[row]] = 0; /* the other cells are never looked at */
 			if (energy > 0.0f && energy < least)
 				energy = draw(&r) * least < energy ? least : 0.0f;
 			if (energy > 0.0f) {
@@ -265,8 +268,6 @@ kernel void mc_columns(TRANSPORT_ARGUMENTS, global long *tally, global int *coun
 				n++;
 			}
 		}
-		for (uint i = 0; i <= setup->tally_n[3]; i++)
-			t.tally[i] = 0;
 		count[column] = n;
 	}
 }

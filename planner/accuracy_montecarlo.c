@@ -18,6 +18,10 @@
 /* Uncertainties are from batches; of so many they are good to 13 %. */
 #define LEAST_BATCHES 32
 
+/* Histories of a batch where a narrow beam meets few boxes, or each particle deposits all it has: the least number of
+ * batches is then enough. */
+#define BEAM_BATCH 8192
+
 static const struct {
 	double tolerance_percent, mean_limit_percent;
 } limits[] = {[SP_REFERENCE_WATER] = {1.0, 0.5},
@@ -217,7 +221,8 @@ static sp_status run_strip(sp_box_dose *own, double *histories, bool whole_width
 	if ((st = strip_make(&s, curves, p, c, err)) != SP_OK)
 		goto cleanup;
 	if (!mc_options.batch_histories)
-		mc_options.batch_histories = sp_mc_batch_for(sp_grid_voxels(&s.grid));
+		mc_options.batch_histories =
+		        c->energy_mev > 0.0 ? BEAM_BATCH : sp_mc_batch_for(sp_grid_voxels(&s.grid));
 	s.scoring.particles = 1.0;
 	s.scoring.batch_histories = mc_options.batch_histories;
 	if ((st = sp_mc_create(&mc, d, m, &p->where, &s.grid, &particles, &mc_options, err)) != SP_OK)

@@ -31,8 +31,8 @@
 #define SP_MC_BREMS_ENERGIES 37 /* up to 32 MeV */
 #define SP_MC_BREMS_SHARES 129
 
-/* ---- Pair production: [energy][share]: the electron's share of the kinetic energy; energies k from 2^1 MeV, 2 per
- * octave; the first row is used below ---- */
+/* ---- Pair production: [energy][share]: the electron's share of the kinetic energy; energies k from
+ * 2^SP_MC_PAIR_LOG2 MeV, 2 per octave; the first row is used below ---- */
 #define SP_MC_PAIR_LOG2 0
 #define SP_MC_PAIR_ENERGIES 11
 #define SP_MC_PAIR_SHARES 33
@@ -55,9 +55,8 @@
 typedef struct {
 	float density; /* largest in the brick, g/cm3 */
 	sp_u32 word;
-	sp_u32 unused[2];
 } sp_mc_brick;
-SP_SAME_SIZE(sp_mc_brick, 16);
+SP_SAME_SIZE(sp_mc_brick, 8);
 
 /* An electron's row, read as one float4: restricted stopping power (MeV cm2/g), first transport coefficient of
  * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). */
@@ -73,7 +72,7 @@ SP_SAME_SIZE(sp_mc_brick, 16);
 #define SP_MC_ACCOUNT_ESCAPED 1
 /* 3: what was deposited in the geometry outside the tally's grid, which the host finds in the tallies' last cells */
 #define SP_MC_ACCOUNT_BALANCE 4 /* taken away by roulette less given to its survivors, and the like: 0 on average */
-#define SP_MC_ACCOUNT_LOST 2    /* left where it was because a stack was full */
+#define SP_MC_ACCOUNT_LOST 2    /* not followed to its end because a stack was full; in no voxel */
 
 typedef struct {
 	float voxels_per_cm[4], extent_cm[4];  /* of the geometry's grid; [3] unused */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SITES = 128 };
+enum { MOST_SITES = 128, GPU_ITEMS_A_UNIT = 256 };
 
 static sp_status add_buffer(sp_mc *mc, size_t bytes, const void *data, const char *what, sp_error *err)
 {
@@ -91,17 +91,34 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	}
 }
 
+/* Vectors of particles suit processors; on GPUs neighbouring work-items are the lanes. */
+static int lanes_of(const sp_mc *mc, const sp_mc_options *o)
+{
+	if (o->lanes)
+		return o->lanes;
+	return o->plain || !sp_device_describe(mc->device)->is_cpu ? 1 : 16;
+}
+
 /* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit.
- */
-static void share_out(sp_mc *mc)
+ * None of this changes the result. */
+static sp_status share_out(sp_mc *mc, const sp_mc_options *o, size_t n_tally, sp_error *err)
 {
 	const sp_device_info *info = sp_device_describe(mc->device);
-	size_t bytes = info->compute_units * (mc->n_tally + 1) * 8;
+	size_t bytes = info->compute_units * (n_tally + 1) * 8, units = info->compute_units;
 
-	mc->n_groups = info->is_cpu ? info->compute_units : info->compute_units * 512;
-	mc->n_tallies = info->is_cpu && info->compute_units > 1 && bytes <= sp_device_alloc_limit(mc->device) / 2
-	                        ? (cl_uint)info->compute_units
-	                        : 1;
+	if (!info->has_int64_atomics)
+		return sp_fail(err, SP_DEVICE,
+		               "%s has no 64-bit atomics, which Monte Carlo needs; choose another with --device "
+		               "(spineplan devices lists them)",
+		               info->name);
+	mc->n_tally = n_tally;
+	mc->n_items = info->is_cpu ? units : units * GPU_ITEMS_A_UNIT;
+	mc->local = info->is_cpu ? 1 : SP_MC_GPU_GROUP;
+	mc->n_tallies =
+	        info->is_cpu && units > 1 && bytes <= sp_device_alloc_limit(mc->device) / 2 ? (cl_uint)units : 1;
+	mc->chunk = o->chunk ? o->chunk : o->batch_histories / (4 * mc->n_items);
+	mc->chunk = o->chunk ? mc->chunk : mc->chunk > 64 ? 64 : mc->chunk ? mc->chunk : 1;
+	return SP_OK;
 }
 
 static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
@@ -121,7 +138,8 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	for (int a = 0; a < 3; a++)
 		low_mm[a] = sp_grid_low_edge_mm(&where->grid, a);
 	set_up(&setup, o, &where->grid, tally);
-	if ((st = sp_mc_find_materials(materials, &n_materials, place, where, err)) != SP_OK ||
+	sp_mc_find_materials(materials, &n_materials, place, where);
+	if ((st = share_out(mc, o, sp_grid_voxels(tally), err)) != SP_OK ||
 	    (st = sp_mc_tables_make(&tables, m, materials, n_materials, o->electron_cut_mev, o->photon_cut_mev, max_mev,
 	                            err)) != SP_OK)
 		goto cleanup;
@@ -136,9 +154,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = add_buffer(mc, geometry.n_bricks * sizeof(sp_mc_brick), geometry.bricks, "bricks", err)) != SP_OK ||
 	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, particles, err)) != SP_OK)
 		goto cleanup;
-	mc->n_tally = sp_grid_voxels(tally);
 	mc->n_openings = particles->n_openings;
-	share_out(mc);
 	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8,
 	                           NULL, "tally", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->counter, mc->device, CL_MEM_READ_WRITE, 4, NULL, "counter", err)) != SP_OK ||
@@ -156,7 +172,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	snprintf(mc->options, sizeof mc->options,
 	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_SAME_GRID=%d "
 	         "-cl-fast-relaxed-math",
-	         tables.n_materials, o->plain ? 1 : 16, o->plain ? 1 : MOST_SITES, !o->plain,
+	         tables.n_materials, lanes_of(mc, o), o->plain ? 1 : MOST_SITES, !o->plain,
 	         sp_grid_equal(tally, &where->grid));
 	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies > 1);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
@@ -184,7 +200,6 @@ sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_m
 	o.photon_cut_mev = o.photon_cut_mev > 0.0 ? o.photon_cut_mev : SP_MC_PHOTON_CUT_MEV;
 	mc->device = d;
 	mc->batch_histories = o.batch_histories;
-	mc->chunk = o.chunk ? o.chunk : 64;
 	while ((1u << mc->shift) < o.batch_histories)
 		mc->shift++;
 	mc->shift++;
@@ -229,7 +244,7 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 	for (int i = 0; st == SP_OK && i < 6; i++)
 		st = sp_kernel_set(mc->transport, (cl_uint)(mc->n_buffers + i), last[i].bytes, last[i].value, err);
 	if (st != SP_OK || (st = sp_buffer_zero(mc->device, mc->counter, 4, err)) != SP_OK ||
-	    (st = sp_device_launch(mc->device, mc->transport, mc->n_groups, 1, err)) != SP_OK ||
+	    (st = sp_device_launch(mc->device, mc->transport, mc->n_items, mc->local, err)) != SP_OK ||
 	    (st = sp_kernel_set_all(mc->close, closing, 6, err)) != SP_OK ||
 	    (st = sp_device_launch(mc->device, mc->close, mc->n_tally, 0, err)) != SP_OK)
 		return st;

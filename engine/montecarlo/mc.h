@@ -47,6 +47,7 @@ typedef struct {
 	uint64_t seed;
 	uint32_t batch_histories; /* histories of one statistical batch */
 	uint32_t chunk;           /* histories that a work-item follows, 0: our choice; changes no bit of the sums */
+	int lanes;                /* particles of a vector: 0, as suits the device; 1 or 16 (tests) */
 } sp_mc_options;
 
 /* What the cut-offs are where the options say 0. */
@@ -74,9 +75,9 @@ typedef enum {
 } sp_mc_account;
 
 /* Sums over batches: energy per voxel (units of 1/SP_MC_TALLY_UNIT MeV), and the squares of the batches' energies b as
- * (b rounded >> shift)^2. accounts: by sp_mc_account, same units; lost is what was left where it was because a stack
- * was full, outside what was deposited in the geometry outside the dose grid, balance what roulette took away less what
- * it gave to the survivors, 0 on average: with it the accounts close. */
+ * (b rounded >> shift)^2. accounts: by sp_mc_account, same units; lost is what was not followed to its end because a
+ * stack was full, outside what was deposited in the geometry outside the dose grid, balance what roulette took away
+ * less what it gave to the survivors, 0 on average: with it the accounts close. */
 typedef struct {
 	uint64_t batches;
 	uint32_t shift;

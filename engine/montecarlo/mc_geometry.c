@@ -13,13 +13,11 @@
 /* Neighbourhoods of voxels are looked at as far as this. */
 #define REACH_MM 45.0
 
-sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where,
-                               sp_error *err)
+void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where)
 {
 	bool there[256] = {false};
 	size_t voxels = sp_grid_voxels(&where->grid);
 
-	(void)err;
 	for (size_t v = 0; v < voxels; v++)
 		there[where->material[v]] = true;
 	*n = 0;
@@ -28,7 +26,6 @@ sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256]
 			place[m] = (uint8_t)*n;
 			materials[(*n)++] = m;
 		}
-	return SP_OK;
 }
 
 /* out[i] = largest of in[i - 1], in[i], in[i + 1] along one axis. */
@@ -104,17 +101,19 @@ static void set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid 
 #pragma omp parallel for
 		for (size_t v = 0; v < n; v++)
 			a[v] = pass ? UINT16_MAX - density[v] : density[v];
-		if (pass) /* beyond the grid there is nothing */
+		if (pass) { /* beyond the grid there is nothing */
+#pragma omp parallel for
 			for (size_t v = 0; v < n; v++) {
 				size_t i = v % g->n[0], j = v / g->n[0] % g->n[1], k = v / (g->n[0] * g->n[1]);
 
 				if (i == 0 || j == 0 || k == 0 || i + 1 == g->n[0] || j + 1 == g->n[1] ||
 				    k + 1 == g->n[2]) {
-					words[v] &= density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT ? 0xfff0ffffu
-					                                                          : 0xffffffffu;
+					if (density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT)
+						words[v] &= 0xfff0ffffu;
 					a[v] = UINT16_MAX; /* seen from further inside: one voxel too near */
 				}
 			}
+		}
 		for (sp_u32 r = 1; r <= most_rings(g); r++) {
 			widen(b, a, g, 0);
 			widen(a, b, g, 1);
@@ -165,9 +164,13 @@ static void set_uniformity(sp_u32 *words, const sp_grid *g, uint16_t *a, uint16_
 	}
 }
 
+#define NO_VOXEL_YET UINT32_MAX
+
 static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t per_brick[3], const sp_grid *g,
                         const sp_u32 *class_of)
 {
+	for (size_t i = 0; i < out->n_bricks; i++)
+		out->bricks[i].word = NO_VOXEL_YET;
 	for (size_t k = 0; k < g->n[2]; k++)
 		for (size_t j = 0; j < g->n[1]; j++)
 			for (size_t i = 0; i < g->n[0]; i++) {
@@ -178,8 +181,7 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 				        ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) * s->bricks_n[0] +
 				        i / per_brick[0];
 
-				if (b->unused[0] == 0) { /* the first of its voxels */
-					b->unused[0] = 1;
+				if (b->word == NO_VOXEL_YET) {
 					b->word = material;
 					b->density = density;
 					continue;

@@ -24,7 +24,7 @@ typedef struct {
 	const sp_mc_influence_options *o;
 	cl_kernel kernel;
 	cl_mem tally, row_cell, count, entries;
-	size_t n_tallies;
+	size_t n_tallies, local;
 	cl_uint room; /* entries of a column that fit */
 } columns;
 
@@ -61,7 +61,7 @@ static sp_status start_columns(columns *c, sp_mc *mc, const sp_mc_influence_opti
 	char options[320];
 	sp_status st;
 
-	*c = (columns){.mc = mc, .o = o, .tally = mc->tally, .n_tallies = mc->n_tallies};
+	*c = (columns){.mc = mc, .o = o, .tally = mc->tally, .n_tallies = mc->n_tallies, .local = 1};
 	if (!cells)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu rows", o->n_rows);
 	for (size_t r = 0; r < o->n_rows; r++)
@@ -69,7 +69,12 @@ static sp_status start_columns(columns *c, sp_mc *mc, const sp_mc_influence_opti
 	if (!sp_device_describe(mc->device)->is_cpu) {
 		size_t fit = limit / tally_bytes;
 
+		/* whole groups of work-items, unless memory is short of even that */
 		c->n_tallies = fit > GPU_WORK_ITEMS ? GPU_WORK_ITEMS : fit ? fit : 1;
+		if (c->n_tallies >= SP_MC_GPU_GROUP) {
+			c->local = SP_MC_GPU_GROUP;
+			c->n_tallies -= c->n_tallies % SP_MC_GPU_GROUP;
+		}
 		c->tally = NULL;
 		if ((st = sp_buffer_create(&c->tally, mc->device, CL_MEM_READ_WRITE, c->n_tallies * tally_bytes, NULL,
 		                           "tallies of a matrix", err)) != SP_OK ||
@@ -104,7 +109,7 @@ static sp_status launch(columns *c, size_t first, size_t n, cl_uint first_histor
 		st = sp_kernel_set(c->kernel, (cl_uint)i, sizeof mc->buffer[i], &mc->buffer[i], err);
 	for (cl_uint i = 0; st == SP_OK && i < sizeof rest / sizeof *rest; i++)
 		st = sp_kernel_set(c->kernel, (cl_uint)mc->n_buffers + i, rest[i].bytes, rest[i].value, err);
-	if (st != SP_OK || (st = sp_device_launch(mc->device, c->kernel, c->n_tallies, 1, err)) != SP_OK)
+	if (st != SP_OK || (st = sp_device_launch(mc->device, c->kernel, c->n_tallies, c->local, err)) != SP_OK)
 		return st;
 	return sp_buffer_read(mc->device, c->count, 0, n * 4, count, err);
 }
@@ -279,6 +284,8 @@ sp_status sp_mc_influence(sp_influence **out, sp_mc_influence_result *result, sp
 		if (st == SP_OK && progress)
 			sp_progress_show(progress, (double)(first + some) / (double)n, NULL);
 	}
+	if (st == SP_OK) /* what fell into voxels that are no rows, so that mc can follow batches again */
+		st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * (mc->n_tally + 1) * 8, err);
 	if (st == SP_OK)
 		st = transpose(out, all, n, &c, err);
 cleanup:

@@ -5,7 +5,7 @@
 #include "mc.h"
 #include "mc_tables.h"
 
-enum { SP_MC_MAX_BUFFERS = 20 };
+enum { SP_MC_MAX_BUFFERS = 20, SP_MC_GPU_GROUP = 32 };
 
 /* mc.c runs batches, mc_influence.c columns of a matrix. buffer: the arguments that all kernels of transport begin
  * with.
@@ -16,7 +16,7 @@ struct sp_mc {
 	cl_mem buffer[SP_MC_MAX_BUFFERS];
 	int n_buffers;
 	cl_mem tally, sum, squares, accounts, counter;
-	size_t n_groups; /* work-items at work, of one a group */
+	size_t n_items, local; /* work-items, and how many a group has */
 	cl_uint n_tallies;
 	size_t n_tally;
 	size_t n_openings;
@@ -37,8 +37,7 @@ typedef struct {
 } sp_mc_geometry;
 
 /* The materials that occur in `where`: *n of them in materials, and for each material of sp_matter its place. */
-sp_status sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where,
-                               sp_error *err);
+void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where);
 
 sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where,
                               const uint8_t place[256], const sp_u32 *class_of, sp_error *err);

@@ -302,7 +302,7 @@ kernel void site_samples(global float *out, uint n, uint seed, constant sp_mc_se
 	uint i = get_global_id(0), m = n * n_sites;
 	random_stream r = stream_of(i, seed);
 	transport t;
-	photon p = {from[0], from[1], from[2], along[0], along[1], along[2], energy, 1.0f, 0};
+	photon p = {from[0], from[1], from[2], along[0], along[1], along[2], energy, 1.0f};
 	photon_tables tables;
 	ray_path path;
 	photon_sites sites;
