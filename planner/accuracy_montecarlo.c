@@ -13,7 +13,9 @@
 #include <string.h>
 
 #define NEAR_MM 1.0
-#define LAYER_MM 1.0 /* the phantom's voxels along z; across it has 3 x 3 */
+/* The phantom's voxels: of a patient's size, so that long steps and repeated tracks are judged as they are used. Large
+ * or thin ones would cut every step short and leave no voxel with uniform surroundings. All layers are whole voxels. */
+#define VOXEL_MM 5.0
 
 /* Uncertainties are from batches; of so many they are good to 13 %. */
 #define LEAST_BATCHES 32
@@ -48,14 +50,15 @@ static void problem_finish(problem *p)
 
 static sp_status fill_layers(problem *p, const sp_reference_case *c, const sp_matter *m, sp_error *err)
 {
-	const double across = SP_REFERENCE_SIDE_MM / 3.0;
+	const size_t n_across = (size_t)lround(SP_REFERENCE_SIDE_MM / VOXEL_MM), layer = n_across * n_across;
+	const double first = 0.5 * (VOXEL_MM - SP_REFERENCE_SIDE_MM);
 	sp_grid *g = &p->where.grid;
 	double bottom = 0.0;
 	size_t n = 0;
 
-	*g = (sp_grid){{3, 3, (size_t)lround(sp_reference_depth_mm(c) / LAYER_MM)},
-	               {across, across, LAYER_MM},
-	               {-across, -across, 0.5 * LAYER_MM}};
+	*g = (sp_grid){{n_across, n_across, (size_t)lround(sp_reference_depth_mm(c) / VOXEL_MM)},
+	               {VOXEL_MM, VOXEL_MM, VOXEL_MM},
+	               {first, first, 0.5 * VOXEL_MM}};
 	p->where.density_g_cm3 = p->density = sp_alloc_array(sp_grid_voxels(g), sizeof *p->density);
 	p->where.material = p->material = sp_alloc_array(sp_grid_voxels(g), sizeof *p->material);
 	if (!p->density || !p->material)
@@ -66,7 +69,7 @@ static sp_status fill_layers(problem *p, const sp_reference_case *c, const sp_ma
 		if (material < 0)
 			return sp_fail(err, SP_FAILED, "no material is called %s", c->layers[l].material);
 		bottom += c->layers[l].thickness_mm;
-		for (; n < sp_grid_voxels(g) && ((double)(n / 9) + 0.5) * LAYER_MM < bottom; n++) {
+		for (; n < sp_grid_voxels(g) && ((double)(n / layer) + 0.5) * VOXEL_MM < bottom; n++) {
 			p->density[n] = (float)sp_matter_density_g_cm3(m, material);
 			p->material[n] = (uint8_t)material;
 		}

@@ -63,13 +63,13 @@ sp_status sp_mc_matrix(sp_influence **out, sp_mc_influence_result *result, sp_de
 	    (st = sp_spectrum_read(&w.spectrum, machine->kernel, err)) != SP_OK)
 		goto cleanup;
 	where = (sp_mc_matter){c->ct, w.density, w.material};
-	for (size_t i = 0; i < set->n_bixels; i++) {
+	for (size_t i = 0; i < set->n_bixels; i++)
 		w.ones[i] = 1.0; /* every bixel is an opening, in its order */
-		w.gray[i] = machine->fluence_per_mu_cm2 * set->bixel_mm * set->bixel_mm * 0.01 * GRAY_G_PER_MEV;
-	}
 	if ((st = sp_mc_beams_of_plan(&w.beams, set, w.ones, machine->fluence_per_mu_cm2, err)) != SP_OK ||
 	    (st = sp_mc_scoring_make(&w.scoring, &where, grid, NULL, err)) != SP_OK)
 		goto cleanup;
+	for (size_t i = 0; i < set->n_bixels; i++)
+		w.gray[i] = w.beams.particles / (double)set->n_bixels * GRAY_G_PER_MEV;
 	for (size_t v = 0; v < sp_grid_voxels(grid); v++)
 		w.mass_g[v] = (float)((double)w.scoring.density_g_cm3[v] * sp_grid_voxel_volume_cc(grid));
 	particles = (sp_mc_particles){false,          &w.spectrum,     w.beams.n_planes, w.beams.n_openings,
