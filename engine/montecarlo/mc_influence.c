@@ -14,7 +14,7 @@ enum {
 	COLUMNS_A_LAUNCH = 128,
 	SAMPLES = 8,  /* columns that tell how many histories the asked uncertainty takes */
 	REPLICAS = 8, /* of each of them */
-	SAMPLE_HISTORIES = 128,
+	SAMPLE_HISTORIES = 128, /* of each replica, at most */
 	LEAST_HISTORIES = 32,
 	GPU_WORK_ITEMS = 4096,
 };
@@ -162,6 +162,9 @@ static sp_status get_columns(column *out, columns *c, size_t first, size_t n, cl
 static sp_status sample_variance(double *out, columns *c, sp_error *err)
 {
 	size_t n_rows = c->o->n_rows, openings = c->mc->n_openings, voxels = 0;
+	/* where a number of histories is asked, no sample is larger than a column */
+	cl_uint histories = c->o->uncertainty > 0.0 || c->o->histories > SAMPLE_HISTORIES ? SAMPLE_HISTORIES
+	                                                                                 : c->o->histories;
 	double *sum = sp_alloc_array(n_rows, sizeof *sum), *squares = sp_alloc_array(n_rows, sizeof *squares),
 	       total = 0.0;
 	sp_status st = sum && squares ? SP_OK : sp_fail(err, SP_NO_MEMORY, "no memory for %zu rows", n_rows);
@@ -175,8 +178,8 @@ static sp_status sample_variance(double *out, columns *c, sp_error *err)
 			column one = {0};
 
 			/* histories that no column of the matrix will have */
-			st = get_columns(&one, c, s * openings / SAMPLES, 1, 0x80000000u + replica * SAMPLE_HISTORIES,
-			                 SAMPLE_HISTORIES, 0.0, err);
+			st = get_columns(&one, c, s * openings / SAMPLES, 1, 0x80000000u + replica * histories,
+			                 histories, 0.0, err);
 			for (size_t i = 0; st == SP_OK && i < one.n; i++) {
 				double mass = (double)c->o->mass_g[c->o->rows[one.row[i]]];
 				double dose = mass > 0.0 ? (double)one.energy[i] / mass : 0.0;
@@ -200,7 +203,7 @@ static sp_status sample_variance(double *out, columns *c, sp_error *err)
 	}
 	free(sum);
 	free(squares);
-	*out = voxels ? pow(total / (double)voxels, 2.0) * SAMPLE_HISTORIES : 0.0;
+	*out = voxels ? pow(total / (double)voxels, 2.0) * histories : 0.0;
 	return st;
 }
 
