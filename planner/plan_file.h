@@ -17,7 +17,8 @@ typedef struct {
 	const sp_beam_set *beams; /* NULL in a plan that was read from a file without beams */
 	const double *weights;    /* beams->n_bixels */
 	sp_grid dose_grid;
-	const float *dose_gy; /* [z][y][x], whole course */
+	const float *dose_gy;  /* [z][y][x], whole course */
+	const float *sigma_gy; /* its standard uncertainty, NULL: the engine has none */
 	const json_t *evaluation;
 	const json_t *provenance; /* version, device, seed, case sha256, command line, seconds by stage */
 } sp_plan;

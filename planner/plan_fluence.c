@@ -1,4 +1,4 @@
-/* The way of the data: case → electron density → beams → influence matrix → optimiser → dose without cut-off. */
+/* The way of the data: case → matter → beams → influence matrix → optimiser → dose without cut-off. */
 #include "plan_fluence.h"
 
 #include <math.h>
@@ -14,6 +14,7 @@
 #include "limit_correction.h"
 #include "log.h"
 #include "mask.h"
+#include "mc_case.h"
 #include "pencil.h"
 #include "plan_problem.h"
 
@@ -36,10 +37,18 @@ static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *
 	return sp_setup_beams(out, c, grid, &setup, err);
 }
 
+/* The dose engine: one of the two. */
+typedef struct {
+	sp_pencil *pencil;
+	sp_mc_case *mc;
+	double uncertainty; /* of Monte Carlo's doses */
+	uint64_t seed;      /* of its next one */
+} engine;
+
 typedef struct {
 	sp_fluence_plan *plan;
 	const sp_case *c;
-	sp_pencil *pencil;
+	engine *engine;
 	sp_plan_problem *problem;
 	double dose_gy, shown_s;
 	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
@@ -79,6 +88,25 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 	return true;
 }
 
+/* Every dose by Monte Carlo has a seed of its own, so that what the search has adapted to one's noise shows in the
+ * next.
+ */
+static sp_status engine_dose(sp_fluence_plan *plan, engine *e, const double *weights, sp_error *err)
+{
+	sp_mc_dose_result result;
+	sp_status st;
+
+	if (e->pencil)
+		return sp_pencil_dose(plan->dose_gy, e->pencil, plan->beams, weights, &plan->dose_grid, err);
+	st = sp_mc_case_dose(plan->dose_gy, plan->sigma_gy, &result, e->mc, plan->beams, weights, e->uncertainty,
+	                     e->seed++, err);
+	if (st == SP_OK) {
+		plan->uncertainty = result.uncertainty;
+		plan->histories = result.histories;
+	}
+	return st;
+}
+
 /* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. */
 static sp_status whole_dose(search *s, const double *weights, const float *rows_dose)
 {
@@ -90,10 +118,12 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
 
 	if (s->dose_is_whole && memcmp(weights, s->dose_weights, bytes) == 0)
 		return SP_OK;
-	st = sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, s->err);
+	st = engine_dose(plan, s->engine, weights, s->err);
+	plan->dose_seconds += sp_clock_seconds() - before;
+	if (st == SP_INTERRUPTED && !plan->interrupted) /* the search sees it too, ends, and asks again */
+		return SP_OK;
 	memcpy(s->dose_weights, weights, bytes);
 	s->dose_is_whole = true;
-	plan->dose_seconds += sp_clock_seconds() - before;
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
 		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
 
@@ -159,7 +189,7 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	                               .tolerance = 3e-4,
 	                               .limit_tolerance_gy = 0.1,
 	                               .offset_gy = s->offset,
-	                               .on_start = estimate_offset,
+	                               .on_start = s->engine->pencil ? estimate_offset : NULL,
 	                               .on_end = correct_limits,
 	                               .on_iteration = show_iteration,
 	                               .context = s};
@@ -180,6 +210,37 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	return st;
 }
 
+static sp_status make_matrix(sp_influence **out, engine *e, sp_fluence_plan *plan, const sp_plan_problem *problem,
+                             const sp_case *c, const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                             const sp_plan_options *o, sp_error *err)
+{
+	const sp_mc_matrix_options columns = {.uncertainty = o->bixel_uncertainty, .seed = o->seed};
+	sp_mc_influence_result result;
+	float *red = NULL;
+	sp_status st;
+
+	if (o->montecarlo) {
+		/* the matrix's histories are others than the doses' */
+		e->uncertainty = o->uncertainty;
+		e->seed = o->seed + 1;
+		if ((st = sp_mc_case_create(&e->mc, device, c, matter, machine, &plan->dose_grid, err)) == SP_OK &&
+		    (st = sp_mc_case_matrix(out, &result, e->mc, plan->beams, problem->voxels, problem->n_voxels,
+		                            &columns, err)) == SP_OK)
+			sp_log_info("Monte Carlo: %u histories a bixel, standard uncertainty %.1f %%", result.histories,
+			            100.0 * result.uncertainty);
+		return st;
+	}
+	if (!(red = sp_alloc_array(sp_grid_voxels(&c->ct), sizeof *red)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for the electron density of the CT");
+	if ((st = sp_matter_electron_density(red, matter, c, err)) == SP_OK)
+		st = sp_pencil_create(&e->pencil, device, machine, &c->ct, red, err);
+	free(red);
+	if (st == SP_OK)
+		st = sp_pencil_influence(out, e->pencil, plan->beams, &plan->dose_grid, problem->voxels,
+		                         problem->n_voxels, o->cutoff_mm, err);
+	return st;
+}
+
 sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
                           const sp_machine *machine, const sp_matter *matter, sp_device *device,
                           const sp_plan_options *o, sp_error *err)
@@ -187,25 +248,24 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	const double spacing_mm[3] = {o->grid_mm, o->grid_mm, o->grid_mm};
 	sp_fluence_plan *plan = sp_alloc_array(1, sizeof *plan);
 	sp_plan_problem problem = {0};
-	sp_pencil *pencil = NULL;
+	engine e = {0};
 	sp_influence *matrix = NULL;
-	float *red = NULL;
 	search s = {0};
 	double before;
 	sp_status st;
 
 	*out = NULL;
-	if (!plan || !(red = sp_alloc_array(sp_grid_voxels(&c->ct), sizeof *red))) {
-		st = sp_fail(err, SP_NO_MEMORY, "out of memory for the electron density of the CT");
-		goto cleanup;
-	}
+	if (!plan)
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
 	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
 	    (st = sp_plan_problem_make(&problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
 	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK)
 		goto cleanup;
 	plan->dose_gy = sp_alloc_array(sp_grid_voxels(&plan->dose_grid), sizeof *plan->dose_gy);
 	plan->weights = sp_alloc_array(plan->beams->n_bixels, sizeof *plan->weights);
-	if (!plan->dose_gy || !plan->weights) {
+	if (o->montecarlo)
+		plan->sigma_gy = sp_alloc_array(sp_grid_voxels(&plan->dose_grid), sizeof *plan->sigma_gy);
+	if (!plan->dose_gy || !plan->weights || (o->montecarlo && !plan->sigma_gy)) {
 		st = sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels",
 		             sp_grid_voxels(&plan->dose_grid));
 		goto cleanup;
@@ -214,13 +274,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	            plan->beams->n_beams, plan->beams->n_bixels, o->bixel_mm, plan->dose_grid.n[0],
 	            plan->dose_grid.n[1], plan->dose_grid.n[2], o->grid_mm, problem.n_voxels);
 	before = sp_clock_seconds();
-	if ((st = sp_matter_electron_density(red, matter, c, err)) != SP_OK ||
-	    (st = sp_pencil_create(&pencil, device, machine, &c->ct, red, err)) != SP_OK)
-		goto cleanup;
-	free(red);
-	red = NULL;
-	if ((st = sp_pencil_influence(&matrix, pencil, plan->beams, &plan->dose_grid, problem.voxels, problem.n_voxels,
-	                              o->cutoff_mm, err)) != SP_OK)
+	if ((st = make_matrix(&matrix, &e, plan, &problem, c, machine, matter, device, o, err)) != SP_OK)
 		goto cleanup;
 	plan->matrix_seconds = sp_clock_seconds() - before;
 	plan->n_rows = sp_influence_rows(matrix);
@@ -230,7 +284,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	            1e-6 * (double)sp_influence_bytes(matrix), plan->matrix_seconds);
 	s = (search){.plan = plan,
 	             .c = c,
-	             .pencil = pencil,
+	             .engine = &e,
 	             .problem = &problem,
 	             .dose_gy = dose_gy,
 	             .offset = sp_alloc_array(problem.n_voxels, sizeof(float)),
@@ -247,9 +301,9 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 cleanup:
 	free(s.offset);
 	free(s.dose_weights);
-	free(red);
 	sp_influence_destroy(matrix);
-	sp_pencil_destroy(pencil);
+	sp_pencil_destroy(e.pencil);
+	sp_mc_case_destroy(e.mc);
 	sp_plan_problem_finish(&problem);
 	sp_fluence_plan_destroy(plan);
 	return st;
@@ -262,5 +316,6 @@ void sp_fluence_plan_destroy(sp_fluence_plan *p)
 	sp_beam_set_destroy(p->beams);
 	free(p->weights);
 	free(p->dose_gy);
+	free(p->sigma_gy);
 	free(p);
 }

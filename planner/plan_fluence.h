@@ -16,13 +16,19 @@ typedef struct {
 	double bixel_mm;
 	double cutoff_mm;   /* lateral reach of a bixel in the matrix; the final dose has none */
 	double max_seconds; /* of optimisation, 0: until it converges */
-	size_t n_angles;    /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
+	bool montecarlo;    /* matrix and dose by Monte Carlo; else by pencil beam, and what follows means nothing: */
+	double bixel_uncertainty, uncertainty; /* of the matrix's columns and of the dose, see mc_case.h */
+	uint64_t seed;
+	size_t n_angles; /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
 	const double *angles_deg;
 } sp_plan_options;
 
 typedef struct {
 	sp_grid dose_grid;
-	float *dose_gy; /* [z][y][x], whole course, all bixels without cut-off */
+	float *dose_gy;     /* [z][y][x], whole course, all bixels without cut-off */
+	float *sigma_gy;    /* its standard uncertainty; NULL for a pencil beam's dose */
+	double uncertainty; /* reached, mean relative above half of the maximum; 0 for a pencil beam's dose */
+	uint64_t histories;
 	sp_beam_set *beams;
 	double *weights; /* MU of each bixel over the course */
 	sp_optimise_result optimisation;

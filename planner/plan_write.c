@@ -14,14 +14,12 @@
 /* Points of a DVH in the file: 0.1 % of the hottest dose. */
 #define DVH_POINTS 1001
 
-static sp_status write_grid(const sp_plan *p, sp_h5_out *f, sp_error *err)
+static sp_status write_grid(const sp_grid *g, const float *values, const char *path, sp_h5_out *f, sp_error *err)
 {
-	const sp_grid *g = &p->dose_grid;
 	uint64_t dims[3] = {g->n[2], g->n[1], g->n[0]};
-	const char *path = "/dose/dose_gy";
 	sp_status st;
 
-	if ((st = sp_h5_write(f, path, SP_H5_F32, 3, dims, true, p->dose_gy, err)) != SP_OK ||
+	if ((st = sp_h5_write(f, path, SP_H5_F32, 3, dims, true, values, err)) != SP_OK ||
 	    (st = sp_h5_set_numbers(f, path, "spacing_mm", SP_H5_F64, 3, g->spacing_mm, err)) != SP_OK)
 		return st;
 	return sp_h5_set_numbers(f, path, "origin_mm", SP_H5_F64, 3, g->origin_mm, err);
@@ -150,7 +148,9 @@ static sp_status write_all(const sp_plan *p, sp_h5_out *f, sp_error *err)
 	    (st = sp_h5_set_numbers(f, "/", "version", SP_H5_U32, 1, &version, err)) != SP_OK ||
 	    (st = sp_h5_set_text(f, "/", "technique", p->technique, err)) != SP_OK ||
 	    (st = sp_h5_set_text(f, "/", "machine", p->machine, err)) != SP_OK ||
-	    (st = write_case(p, f, err)) != SP_OK || (st = write_grid(p, f, err)) != SP_OK)
+	    (st = write_case(p, f, err)) != SP_OK ||
+	    (st = write_grid(&p->dose_grid, p->dose_gy, "/dose/dose_gy", f, err)) != SP_OK ||
+	    (p->sigma_gy && (st = write_grid(&p->dose_grid, p->sigma_gy, "/dose/sigma_gy", f, err)) != SP_OK))
 		return st;
 	for (size_t i = 0; p->beams && i < p->beams->n_beams; i++)
 		if ((st = write_beam(p, i, f, err)) != SP_OK)

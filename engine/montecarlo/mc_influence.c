@@ -12,8 +12,8 @@
 
 enum {
 	COLUMNS_A_LAUNCH = 128,
-	SAMPLES = 8,  /* columns that tell how many histories the asked uncertainty takes */
-	REPLICAS = 8, /* of each of them */
+	SAMPLES = 8,            /* columns that tell how many histories the asked uncertainty takes */
+	REPLICAS = 8,           /* of each of them */
 	SAMPLE_HISTORIES = 128, /* of each replica, at most */
 	LEAST_HISTORIES = 32,
 	GPU_WORK_ITEMS = 4096,
@@ -163,8 +163,8 @@ static sp_status sample_variance(double *out, columns *c, sp_error *err)
 {
 	size_t n_rows = c->o->n_rows, openings = c->mc->n_openings, voxels = 0;
 	/* where a number of histories is asked, no sample is larger than a column */
-	cl_uint histories = c->o->uncertainty > 0.0 || c->o->histories > SAMPLE_HISTORIES ? SAMPLE_HISTORIES
-	                                                                                 : c->o->histories;
+	cl_uint histories =
+	        c->o->uncertainty > 0.0 || c->o->histories > SAMPLE_HISTORIES ? SAMPLE_HISTORIES : c->o->histories;
 	double *sum = sp_alloc_array(n_rows, sizeof *sum), *squares = sp_alloc_array(n_rows, sizeof *squares),
 	       total = 0.0;
 	sp_status st = sum && squares ? SP_OK : sp_fail(err, SP_NO_MEMORY, "no memory for %zu rows", n_rows);

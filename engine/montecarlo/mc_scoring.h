@@ -21,6 +21,9 @@ sp_status sp_mc_scoring_make(sp_mc_scoring *out, const sp_mc_matter *where, cons
                              const double *material_factor, sp_error *err);
 void sp_mc_scoring_finish(sp_mc_scoring *s);
 
+/* What a run may emit in all: tallies are 64-bit integers, half of what they hold is left alone. */
+#define SP_MC_MOST_MEV (0x1p62 / 0x1p26)
+
 /* Fewer batches than this tell no uncertainty. */
 #define SP_MC_LEAST_BATCHES 8
 

@@ -22,9 +22,6 @@
 #include "plan_file.h"
 #include "sha256.h"
 
-/* Tallies are 64-bit integers; half of what they hold is left alone. */
-#define MOST_MEV (0x1p62 / 0x1p26)
-
 typedef struct {
 	sp_case *c;
 	sp_plan_content *plan;
@@ -235,7 +232,7 @@ static sp_status set_up(work *w, const sp_dose_options *o, sp_error *err)
 static sp_status share_out(sp_mc_job *job, work *w, const sp_dose_mc_options *o, sp_error *err)
 {
 	double size = (double)w->options.batch_histories,
-	       most = floor(MOST_MEV / size / w->spectrum.high_mev[w->spectrum.n_bins - 1]);
+	       most = floor(SP_MC_MOST_MEV / size / w->spectrum.high_mev[w->spectrum.n_bins - 1]);
 	uint64_t total = (uint64_t)ceil(o->histories / size);
 
 	job->first = o->first_batch;

@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "machine.h"
 #include "matter.h"
-#include "mc_matrix.h"
+#include "mc_case.h"
 #include "options.h"
 #include "pencil.h"
 
@@ -176,6 +176,7 @@ static sp_status run(result *r, options *o, sp_error *err)
 	sp_device *device = NULL;
 	sp_beam_set *beams = NULL;
 	sp_pencil *pencil = NULL;
+	sp_mc_case *mc = NULL;
 	sp_influence *m = NULL;
 	uint64_t *voxels = NULL;
 	float *red = NULL;
@@ -206,8 +207,8 @@ static sp_status run(result *r, options *o, sp_error *err)
 	if (o->montecarlo) {
 		free(red);
 		red = NULL;
-		if ((st = sp_mc_matrix(&m, &r->mc, device, c, matter, machine, beams, &grid, voxels, n, &o->mc, err)) !=
-		    SP_OK)
+		if ((st = sp_mc_case_create(&mc, device, c, matter, machine, &grid, err)) != SP_OK ||
+		    (st = sp_mc_case_matrix(&m, &r->mc, mc, beams, voxels, n, &o->mc, err)) != SP_OK)
 			goto cleanup;
 	} else {
 		if ((st = sp_pencil_create(&pencil, device, machine, &c->ct, red, err)) != SP_OK)
@@ -234,6 +235,7 @@ static sp_status run(result *r, options *o, sp_error *err)
 	r->write_s = sp_clock_seconds() - start;
 cleanup:
 	sp_influence_destroy(m);
+	sp_mc_case_destroy(mc);
 	sp_pencil_destroy(pencil);
 	sp_beam_set_destroy(beams);
 	free(voxels);

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "evaluate.h"
 #include "log.h"
+#include "options.h"
 #include "plan_file.h"
 #include "plan_fluence.h"
 
@@ -26,7 +27,10 @@ static const char help[] =
         "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
         "      --dose-gy D        prescription; default: that of --protocol, else the case's\n"
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default)\n"
-        "      --engine E         pencil: finite-size pencil beam (default)\n"
+        "      --engine E         pencil: finite-size pencil beam (default); mc: Monte Carlo, matrix and dose\n"
+        "      --uncertainty U    mc: standard uncertainty of the dose, mean above half of the maximum (default 1%)\n"
+        "      --bixel-uncertainty U  mc: the same of each bixel in the matrix (default 5%)\n"
+        "      --seed S           mc: the same seed gives the same bits on the same device (default 1)\n"
         "      --machine NAME     a shipped machine or a YAML file (default generic-6mv)\n"
         "      --beams A,B,...    gantry angles in degrees; default: the case's beams, else 9 beams, from behind\n"
         "                         when there is a cord, all round otherwise\n"
@@ -85,14 +89,25 @@ static bool number(double *out, const char *text, double low, double high)
 static int parse(arguments *a, int argc, char **argv)
 {
 	static const struct option options[] = {
-	        {"output", required_argument, NULL, 'o'},   {"protocol", required_argument, NULL, 'p'},
-	        {"dose-gy", required_argument, NULL, 'D'},  {"technique", required_argument, NULL, 't'},
-	        {"engine", required_argument, NULL, 'e'},   {"machine", required_argument, NULL, 'm'},
-	        {"beams", required_argument, NULL, 'b'},    {"bixel-mm", required_argument, NULL, 'x'},
-	        {"grid-mm", required_argument, NULL, 'g'},  {"cutoff-mm", required_argument, NULL, 'c'},
-	        {"max-time", required_argument, NULL, 's'}, {"device", required_argument, NULL, 'd'},
-	        {"require-limits", no_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
-	        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+	        {"output", required_argument, NULL, 'o'},
+	        {"protocol", required_argument, NULL, 'p'},
+	        {"dose-gy", required_argument, NULL, 'D'},
+	        {"technique", required_argument, NULL, 't'},
+	        {"engine", required_argument, NULL, 'e'},
+	        {"machine", required_argument, NULL, 'm'},
+	        {"seed", required_argument, NULL, 'S'},
+	        {"uncertainty", required_argument, NULL, 'u'},
+	        {"bixel-uncertainty", required_argument, NULL, 'B'},
+	        {"beams", required_argument, NULL, 'b'},
+	        {"bixel-mm", required_argument, NULL, 'x'},
+	        {"grid-mm", required_argument, NULL, 'g'},
+	        {"cutoff-mm", required_argument, NULL, 'c'},
+	        {"max-time", required_argument, NULL, 's'},
+	        {"device", required_argument, NULL, 'd'},
+	        {"require-limits", no_argument, NULL, 'r'},
+	        {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'},
+	        {NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -115,7 +130,17 @@ static int parse(arguments *a, int argc, char **argv)
 			good = strcmp(optarg, "fluence") == 0;
 			break;
 		case 'e':
-			good = strcmp(optarg, "pencil") == 0;
+			a->plan.montecarlo = strcmp(optarg, "mc") == 0;
+			good = a->plan.montecarlo || strcmp(optarg, "pencil") == 0;
+			break;
+		case 'S':
+			good = sp_option_whole(&a->plan.seed, optarg, 0, UINT64_MAX / 2);
+			break;
+		case 'u':
+			good = sp_option_percent(&a->plan.uncertainty, optarg);
+			break;
+		case 'B':
+			good = sp_option_percent(&a->plan.bixel_uncertainty, optarg);
 			break;
 		case 'm':
 			a->machine = optarg;
@@ -175,11 +200,12 @@ static json_t *provenance_of(const arguments *a, int argc, char **argv, const sp
 	sp_clock_utc_text(utc);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:s}",
 	                 "program", "spineplan " SP_VERSION, "made_utc", utc, "device", info->name, "driver",
-	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine", "pencil beam",
-	                 "command_line", command, "matrix_seconds", p->matrix_seconds, "optimise_seconds",
-	                 p->optimise_seconds, "dose_seconds", p->dose_seconds, "total_seconds", total_seconds,
-	                 "objective", p->optimisation.objective, "iterations", (json_int_t)p->optimisation.iterations,
-	                 "matrix_entries", (json_int_t)p->n_values, "converged", p->optimisation.converged, "notice",
+	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine",
+	                 a->plan.montecarlo ? "Monte Carlo" : "pencil beam", "command_line", command, "matrix_seconds",
+	                 p->matrix_seconds, "optimise_seconds", p->optimise_seconds, "dose_seconds", p->dose_seconds,
+	                 "total_seconds", total_seconds, "objective", p->optimisation.objective, "iterations",
+	                 (json_int_t)p->optimisation.iterations, "matrix_entries", (json_int_t)p->n_values, "converged",
+	                 p->optimisation.converged, "notice",
 	                 "Research software, not a medical device. Doses need independent verification. A fluence plan "
 	                 "is not deliverable on a machine.");
 }
@@ -253,7 +279,13 @@ static sp_status find_protocol(sp_protocol **out, double *dose_gy, const argumen
 
 int sp_command_plan(int argc, char **argv)
 {
-	arguments a = {.machine = "generic-6mv", .plan = {.grid_mm = 2.0, .bixel_mm = 5.0, .cutoff_mm = 50.0}};
+	arguments a = {.machine = "generic-6mv",
+	               .plan = {.grid_mm = 2.0,
+	                        .bixel_mm = 5.0,
+	                        .cutoff_mm = 50.0,
+	                        .bixel_uncertainty = 0.05,
+	                        .uncertainty = 0.01,
+	                        .seed = 1}};
 	double started = sp_clock_seconds(), dose_gy;
 	sp_error err = {0};
 	sp_case *c = NULL;
@@ -283,6 +315,11 @@ int sp_command_plan(int argc, char **argv)
 	    (st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, protocol, &err)) != SP_OK)
 		goto cleanup;
 	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
+	if (provenance && plan->sigma_gy) {
+		json_object_set_new(provenance, "seed", json_integer((json_int_t)a.plan.seed));
+		json_object_set_new(provenance, "uncertainty", json_real(plan->uncertainty));
+		json_object_set_new(provenance, "histories", json_integer((json_int_t)plan->histories));
+	}
 	json_object_set(evaluation, "provenance", provenance);
 	st = sp_plan_write(&(sp_plan){.c = c,
 	                              .technique = "fluence",
@@ -291,6 +328,7 @@ int sp_command_plan(int argc, char **argv)
 	                              .weights = plan->weights,
 	                              .dose_grid = plan->dose_grid,
 	                              .dose_gy = plan->dose_gy,
+	                              .sigma_gy = plan->sigma_gy,
 	                              .evaluation = evaluation,
 	                              .provenance = provenance},
 	                   a.plan_path, &err);

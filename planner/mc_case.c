@@ -1,0 +1,153 @@
+#include "mc_case.h"
+
+#include "alloc.h"
+#include "mc_beams.h"
+#include "mc_job.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define KEEP 1e-3
+#define GRAY_G_PER_MEV 1.602176634e-10
+
+struct sp_mc_case {
+	sp_device *device;
+	const sp_matter *matter;
+	const sp_machine *machine;
+	float *density;
+	uint8_t *material;
+	sp_mc_matter where;
+	sp_spectrum spectrum;
+	sp_mc_scoring scoring; /* of the dose grid */
+};
+
+void sp_mc_case_destroy(sp_mc_case *m)
+{
+	if (!m)
+		return;
+	sp_mc_scoring_finish(&m->scoring);
+	sp_spectrum_finish(&m->spectrum);
+	free(m->density);
+	free(m->material);
+	free(m);
+}
+
+sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, const sp_matter *matter,
+                            const sp_machine *machine, const sp_grid *grid, sp_error *err)
+{
+	size_t n = sp_grid_voxels(&c->ct);
+	sp_mc_case *m = sp_alloc_array(1, sizeof *m);
+	sp_status st;
+
+	*out = NULL;
+	if (!m)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for a case of %zu voxels", n);
+	m->device = d;
+	m->matter = matter;
+	m->machine = machine;
+	m->density = sp_alloc_array(n, sizeof *m->density);
+	m->material = sp_alloc_array(n, sizeof *m->material);
+	m->where = (sp_mc_matter){c->ct, m->density, m->material};
+	if (!m->density || !m->material)
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for the matter of %zu voxels", n);
+	else if ((st = sp_matter_voxels(m->density, m->material, matter, c, err)) == SP_OK &&
+	         (st = sp_spectrum_read(&m->spectrum, machine->kernel, err)) == SP_OK)
+		st = sp_mc_scoring_make(&m->scoring, &m->where, grid, NULL, err);
+	if (st != SP_OK) {
+		sp_mc_case_destroy(m);
+		return st;
+	}
+	*out = m;
+	return SP_OK;
+}
+
+/* The engine for the bixels' weights; beams has to outlive it. */
+static sp_status start_engine(sp_mc **out, sp_mc_beams *beams, const sp_mc_case *m, const sp_beam_set *set,
+                              const double *weights, const sp_mc_options *options, sp_error *err)
+{
+	sp_status st = sp_mc_beams_of_plan(beams, set, weights, m->machine->fluence_per_mu_cm2, err);
+
+	if (st != SP_OK)
+		return st;
+	return sp_mc_create(out, m->device, m->matter, &m->where, &m->scoring.grid,
+	                    &(sp_mc_particles){false, &m->spectrum, beams->n_planes, beams->n_openings, beams->planes,
+	                                       beams->openings},
+	                    options, err);
+}
+
+sp_status sp_mc_case_matrix(sp_influence **out, sp_mc_influence_result *result, sp_mc_case *m, const sp_beam_set *set,
+                            const uint64_t *voxels, size_t n_voxels, const sp_mc_matrix_options *o, sp_error *err)
+{
+	const sp_grid *grid = &m->scoring.grid;
+	const sp_mc_options options = {.seed = o->seed, .batch_histories = 1024};
+	size_t n_grid = sp_grid_voxels(grid);
+	double *ones = sp_alloc_array(set->n_bixels, sizeof *ones), *gray = sp_alloc_array(set->n_bixels, sizeof *gray);
+	float *mass_g = sp_alloc_array(n_grid, sizeof *mass_g);
+	const sp_mc_influence_options columns = {.grid = grid,
+	                                         .rows = voxels,
+	                                         .n_rows = n_voxels,
+	                                         .gray = gray,
+	                                         .mass_g = mass_g,
+	                                         .uncertainty = o->uncertainty,
+	                                         .histories = o->histories,
+	                                         .keep = KEEP};
+	sp_mc_beams beams = {0};
+	sp_mc *mc = NULL;
+	sp_progress progress;
+	sp_status st;
+
+	*out = NULL;
+	if (!ones || !gray || !mass_g) {
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for a matrix of %zu bixels", set->n_bixels);
+		goto cleanup;
+	}
+	for (size_t i = 0; i < set->n_bixels; i++)
+		ones[i] = 1.0; /* every bixel is an opening, in its order */
+	for (size_t v = 0; v < n_grid; v++)
+		mass_g[v] = (float)((double)m->scoring.density_g_cm3[v] * sp_grid_voxel_volume_cc(grid));
+	if ((st = start_engine(&mc, &beams, m, set, ones, &options, err)) != SP_OK)
+		goto cleanup;
+	for (size_t i = 0; i < set->n_bixels; i++)
+		gray[i] = beams.particles / (double)set->n_bixels * GRAY_G_PER_MEV;
+	sp_progress_start(&progress, "Monte Carlo matrix");
+	st = sp_mc_influence(out, result, mc, &columns, &progress, err);
+	sp_progress_end(&progress, NULL);
+cleanup:
+	sp_mc_destroy(mc);
+	sp_mc_beams_finish(&beams);
+	free(mass_g);
+	free(gray);
+	free(ones);
+	return st;
+}
+
+sp_status sp_mc_case_dose(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m,
+                          const sp_beam_set *set, const double *weights, double uncertainty, uint64_t seed,
+                          sp_error *err)
+{
+	const sp_mc_options options = {.seed = seed,
+	                               .batch_histories = sp_mc_batch_for(sp_grid_voxels(&m->scoring.grid))};
+	const sp_mc_job job = {.most_batches = (uint64_t)floor(SP_MC_MOST_MEV / options.batch_histories /
+	                                                       m->spectrum.high_mev[m->spectrum.n_bins - 1])};
+	sp_mc_state state = {.scoring = m->scoring, .wanted = uncertainty};
+	sp_mc_beams beams = {0};
+	sp_mc_quality quality;
+	sp_mc *mc = NULL;
+	sp_status st;
+
+	if ((st = start_engine(&mc, &beams, m, set, weights, &options, err)) != SP_OK)
+		goto cleanup;
+	state.scoring.particles = beams.particles;
+	state.scoring.batch_histories = options.batch_histories;
+	if ((st = sp_mc_job_run(&state, mc, &job, err)) != SP_OK)
+		goto cleanup;
+	sp_mc_dose(dose_gy, sigma_gy, &state.scoring, &state.sums);
+	if ((st = sp_mc_judge(&quality, &state.scoring, dose_gy, sigma_gy, err)) == SP_OK)
+		*result = (sp_mc_dose_result){quality.mean_sigma, state.sums.batches * options.batch_histories};
+cleanup:
+	state.scoring = (sp_mc_scoring){0}; /* m's */
+	sp_mc_state_finish(&state);
+	sp_mc_destroy(mc);
+	sp_mc_beams_finish(&beams);
+	return st;
+}
