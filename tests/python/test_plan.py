@@ -55,6 +55,34 @@ def test_the_same_plan_comes_out_bit_by_bit(spineplan, thoracic, tmp_path):
     assert np.array_equal(doses[0], doses[1])
 
 
+def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thoracic, tmp_path):
+    plan = tmp_path / 'plan.h5'
+    done = run(spineplan, 'plan', thoracic, '-o', plan, '--engine', 'mc', '--grid-mm', 6, '--beams', '120,180,240',
+               '--bixel-uncertainty', '10%', '--uncertainty', '2%', '--seed', 4, '--json')
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['provenance']['engine'] == 'Monte Carlo'
+    assert 0.0 < evaluation['provenance']['uncertainty'] <= 0.02
+    assert {s['name']: s['metrics'] for s in evaluation['structures']}['GTV']['D95_Gy'] > 20.0
+    done = run(spineplan, 'dose', thoracic, plan, '-o', tmp_path / 'again.h5', '--engine', 'mc', '--seed', 1234,
+               '--uncertainty', '0.7%')
+    assert done.returncode == 0, done.stderr
+    with h5py.File(plan, 'r+') as f, h5py.File(tmp_path / 'again.h5') as again:
+        dose, sigma = f['dose/dose_gy'][...], f['dose/sigma_gy'][...]
+        other = again['dose/dose_gy'][...]
+        high = dose > 0.5 * dose.max()
+        # two independent runs of one plan: their difference is their statistics and nothing else
+        spread = (other - dose)[high] / np.hypot(sigma, again['dose/sigma_gy'][...])[high]
+        assert abs(spread.mean()) < 0.3
+        assert 0.8 < spread.std() < 1.3
+        f['dose/dose_gy'][...] = other
+    limits = json.loads(run(spineplan, 'evaluate', plan, '--json').stdout)['limits']
+    hard = [limit for limit in limits if limit['structure'].startswith('SpinalCord')]
+    assert hard
+    # within 1 %, and 2 sigma of the plan's own dose
+    assert all(limit['value'] <= limit['limit'] * (1.0 + 0.01 + 2 * 0.02) for limit in hard)
+
+
 def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
     done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx',
                '--json')
@@ -114,6 +142,9 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path):
     (['CASE', '-o', 'p.h5', '--grid-mm', 'nan'], 'nan'),
     (['CASE', '-o', 'p.h5', '--beams', '0,,40'], '0,,40'),
     (['CASE', '-o', 'p.h5', '--technique', 'vmat'], 'vmat'),
+    (['CASE', '-o', 'p.h5', '--engine', 'magic'], 'magic'),
+    (['CASE', '-o', 'p.h5', '--engine', 'mc', '--uncertainty', '1'], "'1'"),
+    (['CASE', '-o', 'p.h5', '--engine', 'mc', '--seed', '-1'], '-1'),
 ])
 def test_wrong_use_is_one_sentence_and_leaves_no_file(spineplan, thoracic, tmp_path, arguments, sentence):
     words = [str(thoracic) if a == 'CASE' else a for a in arguments]
