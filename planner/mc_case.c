@@ -4,7 +4,6 @@
 #include "mc_beams.h"
 #include "mc_job.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define KEEP 1e-3
@@ -127,8 +126,7 @@ sp_status sp_mc_case_dose(float *dose_gy, float *sigma_gy, sp_mc_dose_result *re
 {
 	const sp_mc_options options = {.seed = seed,
 	                               .batch_histories = sp_mc_batch_for(sp_grid_voxels(&m->scoring.grid))};
-	const sp_mc_job job = {.most_batches = (uint64_t)floor(SP_MC_MOST_MEV / options.batch_histories /
-	                                                       m->spectrum.high_mev[m->spectrum.n_bins - 1])};
+	const sp_mc_job job = {.most_batches = sp_mc_most_batches(options.batch_histories, &m->spectrum)};
 	sp_mc_state state = {.scoring = m->scoring, .wanted = uncertainty};
 	sp_mc_beams beams = {0};
 	sp_mc_quality quality;

@@ -101,6 +101,7 @@ static sp_status engine_dose(sp_fluence_plan *plan, engine *e, const double *wei
 	st = sp_mc_case_dose(plan->dose_gy, plan->sigma_gy, &result, e->mc, plan->beams, weights, e->uncertainty,
 	                     e->seed++, err);
 	if (st == SP_OK) {
+		plan->dose_seed = e->seed - 1;
 		plan->uncertainty = result.uncertainty;
 		plan->histories = result.histories;
 	}
@@ -120,11 +121,11 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
 		return SP_OK;
 	st = engine_dose(plan, s->engine, weights, s->err);
 	plan->dose_seconds += sp_clock_seconds() - before;
-	if (st == SP_INTERRUPTED && !plan->interrupted) /* the search sees it too, ends, and asks again */
-		return SP_OK;
+	if (st != SP_OK) /* plan->dose_gy is of no weights now */
+		return st;
 	memcpy(s->dose_weights, weights, bytes);
 	s->dose_is_whole = true;
-	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
+	for (size_t i = 0; i < p->n_voxels; i++) {
 		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
 
 		if (whole <= 0.0f) /* a voxel in air at the skin: the engine gives it no dose */
@@ -133,7 +134,7 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
 		s->offset[i] += left_out;
 	}
 	sp_log_detail("the matrix and its offset leave out at most %.3f Gy", largest);
-	return st;
+	return SP_OK;
 }
 
 /* Scatter beyond the cut-off depends on how much dose the target gets, hardly on how it is modulated: the starting
@@ -165,6 +166,12 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
 	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
 		st = whole_dose(s, weights, rows_dose);
+	if (st == SP_INTERRUPTED) { /* these weights are the best so far; the end computes their dose */
+		*go_on = false;
+		if (err)
+			*err = (sp_error){0};
+		return SP_OK;
+	}
 	if (st == SP_OK)
 		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
 		                     s->dose_gy, true, err);
@@ -178,6 +185,25 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
 	s->near_end |= !*go_on;
 	return SP_OK;
+}
+
+/* The dose of the plan's weights, whatever was interrupted before; a dose that is interrupted itself is begun again, so
+ * that the plan is kept whole, unless it is interrupted a second time. */
+static sp_status final_dose(search *s, const float *rows_dose)
+{
+	sp_fluence_plan *plan = s->plan;
+	sp_status st;
+
+	do {
+		if (sp_interrupt_asked()) {
+			plan->interrupted = true;
+			sp_interrupt_acknowledge();
+			if (s->err)
+				*s->err = (sp_error){0}; /* of the dose that was interrupted */
+		}
+		st = whole_dose(s, plan->weights, rows_dose);
+	} while (st == SP_INTERRUPTED && !plan->interrupted);
+	return st;
 }
 
 static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
@@ -200,12 +226,8 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	st = sp_optimise(plan->weights, rows_dose, &plan->optimisation, matrix, s->problem->terms, s->problem->n_terms,
 	                 &options, s->err);
 	plan->optimise_seconds = sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
-	if (sp_interrupt_asked()) { /* the best weights so far still want their dose */
-		plan->interrupted = true;
-		sp_interrupt_acknowledge();
-	}
 	if (st == SP_OK)
-		st = whole_dose(s, plan->weights, rows_dose);
+		st = final_dose(s, rows_dose);
 	free(rows_dose);
 	return st;
 }

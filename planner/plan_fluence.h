@@ -28,7 +28,7 @@ typedef struct {
 	float *dose_gy;     /* [z][y][x], whole course, all bixels without cut-off */
 	float *sigma_gy;    /* its standard uncertainty; NULL for a pencil beam's dose */
 	double uncertainty; /* reached, mean relative above half of the maximum; 0 for a pencil beam's dose */
-	uint64_t histories;
+	uint64_t histories, dose_seed; /* of Monte Carlo's dose: no recalculation with that seed is independent */
 	sp_beam_set *beams;
 	double *weights; /* MU of each bixel over the course */
 	sp_optimise_result optimisation;

@@ -215,6 +215,11 @@ uint64_t sp_mc_next_look(uint64_t n, double sigma, double wanted)
 	return (uint64_t)fmax(needed, (double)n + step);
 }
 
+uint64_t sp_mc_most_batches(uint32_t batch_histories, const sp_spectrum *s)
+{
+	return (uint64_t)(0x1p62 / SP_MC_TALLY_UNIT / batch_histories / s->high_mev[s->n_bins - 1]);
+}
+
 uint32_t sp_mc_batch_for(size_t n_voxels)
 {
 	/* the more points of the low-discrepancy sequence, the better they are spread */

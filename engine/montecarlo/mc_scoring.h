@@ -21,8 +21,8 @@ sp_status sp_mc_scoring_make(sp_mc_scoring *out, const sp_mc_matter *where, cons
                              const double *material_factor, sp_error *err);
 void sp_mc_scoring_finish(sp_mc_scoring *s);
 
-/* What a run may emit in all: tallies are 64-bit integers, half of what they hold is left alone. */
-#define SP_MC_MOST_MEV (0x1p62 / 0x1p26)
+/* As many batches as a run may have: tallies are 64-bit integers, half of what they hold is left alone. */
+uint64_t sp_mc_most_batches(uint32_t batch_histories, const sp_spectrum *s);
 
 /* Fewer batches than this tell no uncertainty. */
 #define SP_MC_LEAST_BATCHES 8

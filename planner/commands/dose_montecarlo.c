@@ -232,7 +232,7 @@ static sp_status set_up(work *w, const sp_dose_options *o, sp_error *err)
 static sp_status share_out(sp_mc_job *job, work *w, const sp_dose_mc_options *o, sp_error *err)
 {
 	double size = (double)w->options.batch_histories,
-	       most = floor(SP_MC_MOST_MEV / size / w->spectrum.high_mev[w->spectrum.n_bins - 1]);
+	       most = (double)sp_mc_most_batches(w->options.batch_histories, &w->spectrum);
 	uint64_t total = (uint64_t)ceil(o->histories / size);
 
 	job->first = o->first_batch;

@@ -1,7 +1,6 @@
 /* spineplan plan: the main job. The work is planner/plan_fluence.c. */
 #include <getopt.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,37 +53,6 @@ typedef struct {
 	sp_plan_options plan;
 } arguments;
 
-static bool parse_angles(arguments *a, const char *text)
-{
-	size_t n = 0;
-
-	for (;;) {
-		char *rest;
-		double angle = strtod(text, &rest);
-
-		if (rest == text || !isfinite(angle) || n == MAX_ANGLES)
-			return false;
-		a->angles[n++] = angle;
-		if (*rest == '\0')
-			break;
-		if (*rest != ',')
-			return false;
-		text = rest + 1;
-	}
-	a->plan.angles_deg = a->angles;
-	a->plan.n_angles = n;
-	return true;
-}
-
-/* A number within low..high, or false. */
-static bool number(double *out, const char *text, double low, double high)
-{
-	char *rest;
-
-	*out = strtod(text, &rest);
-	return rest != text && *rest == '\0' && *out >= low && *out <= high;
-}
-
 /* -1: go on; else the exit status to end with. */
 static int parse(arguments *a, int argc, char **argv)
 {
@@ -124,7 +92,7 @@ static int parse(arguments *a, int argc, char **argv)
 			a->protocol = optarg;
 			break;
 		case 'D':
-			good = number(&a->dose_gy, optarg, 0.1, 1000.0);
+			good = sp_option_number(&a->dose_gy, optarg, 0.1, 1000.0);
 			break;
 		case 't':
 			good = strcmp(optarg, "fluence") == 0;
@@ -146,19 +114,20 @@ static int parse(arguments *a, int argc, char **argv)
 			a->machine = optarg;
 			break;
 		case 'b':
-			good = parse_angles(a, optarg);
+			a->plan.angles_deg = a->angles;
+			good = (a->plan.n_angles = sp_option_list(a->angles, MAX_ANGLES, optarg)) > 0;
 			break;
 		case 'x':
-			good = number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
+			good = sp_option_number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
 			break;
 		case 'g':
-			good = number(&a->plan.grid_mm, optarg, 0.5, 20.0);
+			good = sp_option_number(&a->plan.grid_mm, optarg, 0.5, 20.0);
 			break;
 		case 'c':
-			good = number(&a->plan.cutoff_mm, optarg, 5.0, 500.0);
+			good = sp_option_number(&a->plan.cutoff_mm, optarg, 5.0, 500.0);
 			break;
 		case 's':
-			good = number(&a->plan.max_seconds, optarg, 0.0, 1e7);
+			good = sp_option_number(&a->plan.max_seconds, optarg, 0.0, 1e7);
 			break;
 		case 'd':
 			a->device = optarg;
@@ -317,6 +286,7 @@ int sp_command_plan(int argc, char **argv)
 	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
 	if (provenance && plan->sigma_gy) {
 		json_object_set_new(provenance, "seed", json_integer((json_int_t)a.plan.seed));
+		json_object_set_new(provenance, "dose_seed", json_integer((json_int_t)plan->dose_seed));
 		json_object_set_new(provenance, "uncertainty", json_real(plan->uncertainty));
 		json_object_set_new(provenance, "histories", json_integer((json_int_t)plan->histories));
 	}

@@ -63,6 +63,7 @@ def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thora
     evaluation = json.loads(done.stdout)
     assert evaluation['provenance']['engine'] == 'Monte Carlo'
     assert 0.0 < evaluation['provenance']['uncertainty'] <= 0.02
+    assert evaluation['provenance']['dose_seed'] > 4  # the matrix's own
     assert {s['name']: s['metrics'] for s in evaluation['structures']}['GTV']['D95_Gy'] > 20.0
     done = run(spineplan, 'dose', thoracic, plan, '-o', tmp_path / 'again.h5', '--engine', 'mc', '--seed', 1234,
                '--uncertainty', '0.7%')
@@ -73,6 +74,8 @@ def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thora
         high = dose > 0.5 * dose.max()
         # two independent runs of one plan: their difference is their statistics and nothing else
         spread = (other - dose)[high] / np.hypot(sigma, again['dose/sigma_gy'][...])[high]
+        # some 100 voxels, neighbours correlated: 0.1 to 0.2 by chance for the mean, 0.1 for the spread, which the few
+        # batches of the plan's own sigma widen
         assert abs(spread.mean()) < 0.3
         assert 0.8 < spread.std() < 1.3
         f['dose/dose_gy'][...] = other
@@ -118,9 +121,13 @@ def test_tg119_spares_the_core_and_covers_the_target(spineplan, tmp_path):
     assert metrics['Core']['D10_Gy'] <= 10.5
 
 
-def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path):
+@pytest.mark.parametrize('engine', [
+    ['--grid-mm', '3'],
+    ['--grid-mm', '6', '--engine', 'mc', '--bixel-uncertainty', '15%', '--uncertainty', '2%'],
+], ids=['pencil', 'mc'])
+def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, engine):
     plan = tmp_path / 'plan.h5'
-    with subprocess.Popen([spineplan, 'plan', str(thoracic), '-o', str(plan), '--grid-mm', '3'],
+    with subprocess.Popen([spineplan, 'plan', str(thoracic), '-o', str(plan), *engine],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if 'iteration' in line:
@@ -129,7 +136,7 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path):
         rest = process.stderr.read()
         process.stdout.read()
         assert process.wait(timeout=120) == 4, rest
-    assert 'interrupted' in rest
+    assert 'holds the best plan so far' in rest
     assert run(spineplan, 'evaluate', plan).returncode == 0
 
 
