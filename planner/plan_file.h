@@ -6,16 +6,18 @@
 
 #include "beam.h"
 #include "case.h"
+#include "delivery.h"
 #include "status.h"
 
 #define SP_PLAN_VERSION 1
 
 typedef struct {
 	const sp_case *c;      /* structures, prescription and CT are carried over */
-	const char *technique; /* "fluence" */
+	const char *technique; /* "fluence", or that of beams with control points */
 	const char *machine;
-	const sp_beam_set *beams; /* NULL in a plan that was read from a file without beams */
-	const double *weights;    /* beams->n_bixels */
+	const sp_beam_set *beams;    /* fluence: bixels; else NULL */
+	const double *weights;       /* beams->n_bixels */
+	const sp_delivery *delivery; /* beams with control points; NULL in a fluence plan */
 	sp_grid dose_grid;
 	const float *dose_gy;  /* [z][y][x], whole course */
 	const float *sigma_gy; /* its standard uncertainty, NULL: the engine has none */
@@ -30,14 +32,20 @@ sp_status sp_plan_write(const sp_plan *p, const char *path, sp_error *err);
 typedef struct {
 	sp_case *c; /* structures, prescription, CT: enough to evaluate again without the case file */
 	char *technique, *machine;
-	sp_beam_set *beams;
+	sp_beam_set *beams; /* of a fluence plan, else NULL */
 	double *weights;
+	sp_delivery *delivery; /* of a plan with control points, else NULL */
 	sp_grid dose_grid;
 	float *dose_gy;
 	json_t *evaluation, *provenance;
 } sp_plan_content;
 
+/* A whole plan: with its case and its dose. */
 sp_status sp_plan_read(sp_plan_content **out, const char *path, sp_error *err);
+
+/* The same, but the case and the dose may be missing, as in the plans of scripts/rtplan2h5: then c and dose_gy are NULL
+ * and dose_grid is empty. */
+sp_status sp_plan_read_beams(sp_plan_content **out, const char *path, sp_error *err);
 void sp_plan_content_destroy(sp_plan_content *p);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "case_file.h"
+#include "delivery_file.h"
 #include "h5.h"
 
 #define PATH_BYTES 512
@@ -24,6 +25,7 @@ void sp_plan_content_destroy(sp_plan_content *p)
 	free(p->machine);
 	sp_beam_set_destroy(p->beams);
 	free(p->weights);
+	sp_delivery_destroy(p->delivery);
 	free(p->dose_gy);
 	json_decref(p->evaluation);
 	json_decref(p->provenance);
@@ -183,11 +185,31 @@ static sp_status read_beam(sp_plan_content *p, size_t index, sp_h5_in *f, sp_err
 	return find_rows(b, sp_h5_path(f), group, err);
 }
 
+/* Beams have control points, or bixels; not some these and some those. */
+static sp_status have_points(bool *out, sp_h5_in *f, size_t n, sp_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		char path[64];
+		sp_h5_info info;
+		sp_status st;
+
+		snprintf(path, sizeof path, "/beams/%zu/cumulative_mu", i);
+		if ((st = sp_h5_look(&info, f, path, err)) != SP_OK)
+			return st;
+		if (i > 0 && *out != (info.kind == SP_H5_DATASET))
+			return sp_fail(err, SP_BAD_INPUT, "%s: beam %zu %s control points, unlike the beams before it",
+			               sp_h5_path(f), i, *out ? "has no" : "has");
+		*out = info.kind == SP_H5_DATASET;
+	}
+	return SP_OK;
+}
+
 /* A plan without /beams (a dose of unknown make) has none. */
 static sp_status read_beams(sp_plan_content *p, sp_h5_in *f, sp_error *err)
 {
 	char **names = NULL;
 	size_t n = 0;
+	bool controlled = false;
 	sp_h5_info info;
 	sp_status st = sp_h5_look(&info, f, "/beams", err);
 
@@ -199,6 +221,13 @@ static sp_status read_beams(sp_plan_content *p, sp_h5_in *f, sp_error *err)
 	if (n == 0 || n > MAX_BEAMS)
 		return sp_fail(err, SP_BAD_INPUT, "%s:/beams holds %zu beams, expected 1 to %d", sp_h5_path(f), n,
 		               MAX_BEAMS);
+	if ((st = have_points(&controlled, f, n, err)) != SP_OK)
+		return st;
+	if (controlled)
+		return sp_delivery_read(&p->delivery, f, n, p->machine, err);
+	if (!p->c)
+		return sp_fail(err, SP_BAD_INPUT, "%s has bixels but no /case to say how the patient lies",
+		               sp_h5_path(f));
 	if (!(p->beams = sp_alloc_array(1, sizeof *p->beams)) ||
 	    !(p->beams->beams = sp_alloc_array(n, sizeof *p->beams->beams)))
 		return sp_fail(err, SP_NO_MEMORY, "reading %s", sp_h5_path(f));
@@ -237,19 +266,33 @@ static sp_status read_text(char **out, sp_h5_in *f, const char *attribute, sp_er
 	return st;
 }
 
-static sp_status read_all(sp_plan_content *p, sp_h5_in *f, sp_error *err)
+/* True where an object is there, or has to be. */
+static sp_status is_wanted(bool *out, sp_h5_in *f, const char *path, bool whole, sp_error *err)
 {
+	sp_h5_info info = {.kind = SP_H5_NOTHING};
+	sp_status st = whole ? SP_OK : sp_h5_look(&info, f, path, err);
+
+	*out = whole || info.kind != SP_H5_NOTHING;
+	return st;
+}
+
+static sp_status read_all(sp_plan_content *p, sp_h5_in *f, bool whole, sp_error *err)
+{
+	bool has_case, has_dose;
 	sp_status st;
 
 	if ((st = check_format(f, err)) != SP_OK || (st = read_text(&p->technique, f, "technique", err)) != SP_OK ||
 	    (st = read_text(&p->machine, f, "machine", err)) != SP_OK ||
-	    (st = sp_case_read_group(&p->c, f, "/case", err)) != SP_OK || (st = read_dose(p, f, err)) != SP_OK ||
-	    (st = read_beams(p, f, err)) != SP_OK || (st = read_json(&p->evaluation, f, "/evaluation", err)) != SP_OK)
+	    (st = is_wanted(&has_case, f, "/case", whole, err)) != SP_OK ||
+	    (st = is_wanted(&has_dose, f, "/dose/dose_gy", whole, err)) != SP_OK ||
+	    (has_case && (st = sp_case_read_group(&p->c, f, "/case", err)) != SP_OK) ||
+	    (has_dose && (st = read_dose(p, f, err)) != SP_OK) || (st = read_beams(p, f, err)) != SP_OK ||
+	    (st = read_json(&p->evaluation, f, "/evaluation", err)) != SP_OK)
 		return st;
 	return read_json(&p->provenance, f, "/provenance", err);
 }
 
-sp_status sp_plan_read(sp_plan_content **out, const char *path, sp_error *err)
+static sp_status read_plan(sp_plan_content **out, const char *path, bool whole, sp_error *err)
 {
 	sp_plan_content *p = NULL;
 	sp_h5_in *f = NULL;
@@ -261,11 +304,21 @@ sp_status sp_plan_read(sp_plan_content **out, const char *path, sp_error *err)
 	if (!(p = sp_alloc_array(1, sizeof *p)))
 		st = sp_fail(err, SP_NO_MEMORY, "reading %s", path);
 	else
-		st = read_all(p, f, err);
+		st = read_all(p, f, whole, err);
 	sp_h5_close(f);
 	if (st == SP_OK)
 		*out = p;
 	else
 		sp_plan_content_destroy(p);
 	return st;
+}
+
+sp_status sp_plan_read(sp_plan_content **out, const char *path, sp_error *err)
+{
+	return read_plan(out, path, true, err);
+}
+
+sp_status sp_plan_read_beams(sp_plan_content **out, const char *path, sp_error *err)
+{
+	return read_plan(out, path, false, err);
 }

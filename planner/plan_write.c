@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "case_file.h"
+#include "delivery_file.h"
 #include "evaluate.h"
 #include "h5.h"
 
@@ -155,6 +156,8 @@ static sp_status write_all(const sp_plan *p, sp_h5_out *f, sp_error *err)
 	for (size_t i = 0; p->beams && i < p->beams->n_beams; i++)
 		if ((st = write_beam(p, i, f, err)) != SP_OK)
 			return st;
+	if (p->delivery && (st = sp_delivery_write(p->delivery, f, err)) != SP_OK)
+		return st;
 	for (size_t i = 0; i < p->c->n_structures; i++)
 		if ((st = write_dvh(p, i, f, err)) != SP_OK)
 			return st;

@@ -21,7 +21,17 @@
 void sp_h5_join(char path_out[SP_H5_PATH_BYTES], const char *a, const char *b, const char *c);
 
 /* The number type in our memory; in a file that we write also the type on disk (little endian). */
-typedef enum { SP_H5_U8, SP_H5_I16, SP_H5_I32, SP_H5_U32, SP_H5_I64, SP_H5_U64, SP_H5_F32, SP_H5_F64 } sp_h5_type;
+typedef enum {
+	SP_H5_U8,
+	SP_H5_I8,
+	SP_H5_I16,
+	SP_H5_I32,
+	SP_H5_U32,
+	SP_H5_I64,
+	SP_H5_U64,
+	SP_H5_F32,
+	SP_H5_F64
+} sp_h5_type;
 
 size_t sp_h5_type_bytes(sp_h5_type type);
 

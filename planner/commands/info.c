@@ -111,6 +111,42 @@ static sp_status add_text(json_t *all, const char *key, sp_h5_in *f, const char 
 	return st;
 }
 
+/* What is said of beams with control points: technique, name, monitor units, number of control points. */
+static sp_status add_control_points(json_t *all, sp_h5_in *f, sp_error *err)
+{
+	const json_t *names = json_object_get(all, "beams");
+	json_t *list = json_array();
+	double sum = 0.0;
+	sp_status st = SP_OK;
+
+	for (size_t i = 0; i < json_array_size(names) && st == SP_OK; i++) {
+		char group[SP_H5_PATH_BYTES], path[SP_H5_PATH_BYTES];
+		json_t *beam;
+		double mu = 0.0;
+		bool found;
+		sp_h5_info info;
+
+		sp_h5_join(group, "/beams/", json_string_value(json_array_get(names, i)), "");
+		sp_h5_join(path, group, "/cumulative_mu", "");
+		if ((st = sp_h5_look(&info, f, path, err)) != SP_OK || info.kind != SP_H5_DATASET || info.rank != 1)
+			continue;
+		beam = json_pack("{s:I}", "control_points", (json_int_t)info.dims[0]);
+		json_array_append_new(list, beam);
+		if ((st = add_text(beam, "technique", f, group, err)) != SP_OK ||
+		    (st = add_text(beam, "name", f, group, err)) != SP_OK ||
+		    (st = sp_h5_get_numbers(&mu, 1, &found, f, group, "mu", err)) != SP_OK)
+			break;
+		json_object_set_new(beam, "mu", json_real(mu));
+		sum += mu;
+	}
+	if (st == SP_OK && json_array_size(list)) {
+		json_object_set(all, "control_points", list);
+		json_object_set_new(all, "mu", json_real(sum));
+	}
+	json_decref(list);
+	return st;
+}
+
 /* The provenance is JSON in a text dataset. */
 static sp_status add_provenance(json_t *all, sp_h5_in *f, sp_error *err)
 {
@@ -165,7 +201,8 @@ static sp_status find_out(json_t *all, sp_h5_in *f, sp_error *err)
 	if (found)
 		json_object_set_new(all, "version", json_real(version));
 	if ((st = add_names(all, "structures", f, "/structures", err)) != SP_OK ||
-	    (st = add_names(all, "beams", f, "/beams", err)) != SP_OK)
+	    (st = add_names(all, "beams", f, "/beams", err)) != SP_OK ||
+	    (st = add_control_points(all, f, err)) != SP_OK)
 		return st;
 	return add_provenance(all, f, err);
 }
@@ -189,6 +226,25 @@ static void print_names(const char *head, const json_t *list)
 	printf("%-12s%zu", head, json_array_size(list));
 	json_array_foreach(list, i, v) printf("%s%s", i ? ", " : ": ", json_string_value(v));
 	putchar('\n');
+}
+
+static void print_control_points(const json_t *all)
+{
+	const json_t *beam;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "control_points"), i, beam)
+	{
+		const char *name = json_string_value(json_object_get(beam, "name"));
+		const char *technique = json_string_value(json_object_get(beam, "technique"));
+
+		printf("%-12s%s%s%s, %lld control points, %.1f MU\n", i ? "" : "delivery", name ? name : "",
+		       name ? ": " : "", technique ? technique : "no technique",
+		       (long long)json_integer_value(json_object_get(beam, "control_points")),
+		       json_number_value(json_object_get(beam, "mu")));
+	}
+	if (json_object_get(all, "mu"))
+		printf("            %.1f MU a fraction\n", json_number_value(json_object_get(all, "mu")));
 }
 
 static void print_table(const json_t *all)
@@ -218,6 +274,7 @@ static void print_table(const json_t *all)
 	}
 	print_names("structures", json_object_get(all, "structures"));
 	print_names("beams", json_object_get(all, "beams"));
+	print_control_points(all);
 	if (!provenance)
 		return;
 	i = 0;

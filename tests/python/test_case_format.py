@@ -156,3 +156,18 @@ def test_wrong_use_is_one_line(command, tmp_path):
         done = spineplan(command, *arguments)
         assert done.returncode == 2 and done.stdout == ''
         assert done.stderr.count('\n') == 1 and done.stderr.startswith(f'spineplan {command}: ')
+
+
+def test_info_tells_the_control_points_of_an_imported_plan(tmp_path):
+    plan = tmp_path / 'plan.h5'
+    subprocess.run([ROOT / 'scripts' / 'rtplan2h5', ROOT / 'tests/data/interop/vmat_example.dcm', '-o', plan], check=True,
+                   capture_output=True, timeout=120)
+    done = spineplan('info', plan, '--json')
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    with h5py.File(plan) as f:
+        stated = [(b.attrs['technique'], len(b['cumulative_mu']), b.attrs['mu']) for b in f['beams'].values()]
+    assert said['kind'] == 'plan'
+    assert [(b['technique'], b['control_points'], pytest.approx(b['mu'])) for b in said['control_points']] == stated
+    assert said['mu'] == pytest.approx(sum(s[2] for s in stated))
+    assert 'control points' in spineplan('info', plan).stdout
