@@ -1,27 +1,61 @@
 /* Machine files: YAML checked against a schema. */
 #include "machine.h"
 
-#include "atomic_file.h"
-#include "embedded.h"
-#include "yaml.h"
+#include "named_file.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const sp_embedded sp_machine_files[]; /* engine/beam/machines, embedded by the build */
 
-#define MAX_FILE_BYTES ((size_t)1 << 20)
-
 static const cyaml_schema_value_t number = {CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double)};
+
+static const cyaml_schema_field_t jaw_fields[] = {
+        CYAML_FIELD_FLOAT("x_distance_mm", CYAML_FLAG_DEFAULT, sp_machine_jaws, x_distance_mm),
+        CYAML_FIELD_FLOAT("y_distance_mm", CYAML_FLAG_DEFAULT, sp_machine_jaws, y_distance_mm),
+        CYAML_FIELD_FLOAT("transmission", CYAML_FLAG_DEFAULT, sp_machine_jaws, transmission),
+        CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t limit_fields[] = {
+        CYAML_FIELD_FLOAT("gantry_speed_deg_s", CYAML_FLAG_DEFAULT, sp_machine_limits, gantry_speed_deg_s),
+        CYAML_FIELD_FLOAT("collimator_speed_deg_s", CYAML_FLAG_DEFAULT, sp_machine_limits, collimator_speed_deg_s),
+        CYAML_FIELD_FLOAT("couch_speed_deg_s", CYAML_FLAG_DEFAULT, sp_machine_limits, couch_speed_deg_s),
+        CYAML_FIELD_FLOAT("jaw_speed_mm_s", CYAML_FLAG_DEFAULT, sp_machine_limits, jaw_speed_mm_s),
+        CYAML_FIELD_FLOAT("max_dose_rate_mu_min", CYAML_FLAG_DEFAULT, sp_machine_limits, max_dose_rate_mu_min),
+        CYAML_FIELD_FLOAT("min_mu_per_degree", CYAML_FLAG_DEFAULT, sp_machine_limits, min_mu_per_degree),
+        CYAML_FIELD_FLOAT("max_mu_per_degree", CYAML_FLAG_DEFAULT, sp_machine_limits, max_mu_per_degree),
+        CYAML_FIELD_FLOAT("min_mu_per_control_point", CYAML_FLAG_DEFAULT, sp_machine_limits, min_mu_per_control_point),
+        CYAML_FIELD_SEQUENCE_FIXED("jaw_overtravel_mm", CYAML_FLAG_DEFAULT, sp_machine_limits, jaw_overtravel_mm,
+                                   &number, 2),
+        CYAML_FIELD_SEQUENCE_FIXED("max_field_mm", CYAML_FLAG_DEFAULT, sp_machine_limits, max_field_mm, &number, 2),
+        CYAML_FIELD_FLOAT("mu_rounding", CYAML_FLAG_DEFAULT, sp_machine_limits, mu_rounding),
+        CYAML_FIELD_UINT("max_control_points", CYAML_FLAG_DEFAULT, sp_machine_limits, max_control_points),
+        CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t reference_fields[] = {
+        CYAML_FIELD_FLOAT("ssd_mm", CYAML_FLAG_DEFAULT, sp_machine_reference, ssd_mm),
+        CYAML_FIELD_FLOAT("depth_mm", CYAML_FLAG_DEFAULT, sp_machine_reference, depth_mm),
+        CYAML_FIELD_FLOAT("field_mm", CYAML_FLAG_DEFAULT, sp_machine_reference, field_mm),
+        CYAML_FIELD_FLOAT("gy_per_mu", CYAML_FLAG_DEFAULT, sp_machine_reference, gy_per_mu),
+        CYAML_FIELD_END,
+};
 
 static const cyaml_schema_field_t fields[] = {
         CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, sp_machine, name, 1, CYAML_UNLIMITED),
+        CYAML_FIELD_FLOAT("energy_mv", CYAML_FLAG_DEFAULT, sp_machine, energy_mv),
+        CYAML_FIELD_BOOL("flattened", CYAML_FLAG_DEFAULT, sp_machine, flattened),
         CYAML_FIELD_FLOAT("sad_mm", CYAML_FLAG_DEFAULT, sp_machine, sad_mm),
         CYAML_FIELD_SEQUENCE_FIXED("source_fwhm_mm", CYAML_FLAG_DEFAULT, sp_machine, source_fwhm_mm, &number, 2),
         CYAML_FIELD_FLOAT("collimator_mm", CYAML_FLAG_DEFAULT, sp_machine, collimator_mm),
         CYAML_FIELD_STRING_PTR("kernel", CYAML_FLAG_POINTER, sp_machine, kernel, 1, CYAML_UNLIMITED),
         CYAML_FIELD_FLOAT("fluence_per_mu_cm2", CYAML_FLAG_DEFAULT, sp_machine, fluence_per_mu_cm2),
+        CYAML_FIELD_STRING_PTR("mlc", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, sp_machine, mlc_name, 1,
+                               CYAML_UNLIMITED),
+        CYAML_FIELD_MAPPING("jaws", CYAML_FLAG_DEFAULT, sp_machine, jaws, jaw_fields),
+        CYAML_FIELD_MAPPING("limits", CYAML_FLAG_DEFAULT, sp_machine, limits, limit_fields),
+        CYAML_FIELD_MAPPING("reference", CYAML_FLAG_DEFAULT, sp_machine, reference, reference_fields),
         CYAML_FIELD_END,
 };
 
@@ -29,72 +63,84 @@ static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINT
 
 static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 {
-	const struct {
-		const char *key;
-		double value, low, high;
-	} ranges[] = {
+	const sp_machine_limits *l = &m->limits;
+	const sp_named_range ranges[] = {
+	        {"energy_mv", m->energy_mv, 1.0, 30.0},
 	        {"sad_mm", m->sad_mm, 100.0, 10000.0},
 	        {"source_fwhm_mm[0]", m->source_fwhm_mm[0], 0.0, 20.0},
 	        {"source_fwhm_mm[1]", m->source_fwhm_mm[1], 0.0, 20.0},
 	        {"collimator_mm", m->collimator_mm, 50.0, m->sad_mm},
 	        {"fluence_per_mu_cm2", m->fluence_per_mu_cm2, 1e3, 1e15},
+	        {"jaws.x_distance_mm", m->jaws.x_distance_mm, 50.0, 0.9 * m->sad_mm},
+	        {"jaws.y_distance_mm", m->jaws.y_distance_mm, 50.0, 0.9 * m->sad_mm},
+	        {"jaws.transmission", m->jaws.transmission, 0.0, 0.2},
+	        {"limits.gantry_speed_deg_s", l->gantry_speed_deg_s, 0.1, 100.0},
+	        {"limits.collimator_speed_deg_s", l->collimator_speed_deg_s, 0.1, 100.0},
+	        {"limits.couch_speed_deg_s", l->couch_speed_deg_s, 0.1, 100.0},
+	        {"limits.jaw_speed_mm_s", l->jaw_speed_mm_s, 1.0, 1000.0},
+	        {"limits.max_dose_rate_mu_min", l->max_dose_rate_mu_min, 10.0, 100000.0},
+	        {"limits.min_mu_per_degree", l->min_mu_per_degree, 0.0, 10.0},
+	        {"limits.max_mu_per_degree", l->max_mu_per_degree, 1.0, 1000.0},
+	        {"limits.min_mu_per_control_point", l->min_mu_per_control_point, 0.0, 10.0},
+	        {"limits.jaw_overtravel_mm[0]", l->jaw_overtravel_mm[0], 0.0, 250.0},
+	        {"limits.jaw_overtravel_mm[1]", l->jaw_overtravel_mm[1], 0.0, 250.0},
+	        {"limits.max_field_mm[0]", l->max_field_mm[0], 10.0, 500.0},
+	        {"limits.max_field_mm[1]", l->max_field_mm[1], 10.0, 500.0},
+	        {"limits.mu_rounding", l->mu_rounding, 0.0, 10.0},
+	        {"limits.max_control_points", l->max_control_points, 2.0, 100000.0},
+	        {"reference.ssd_mm", m->reference.ssd_mm, 500.0, m->sad_mm},
+	        {"reference.depth_mm", m->reference.depth_mm, 1.0, 400.0},
+	        {"reference.field_mm", m->reference.field_mm, 10.0, 400.0},
+	        {"reference.gy_per_mu", m->reference.gy_per_mu, 1e-4, 1.0},
 	};
 
-	for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
-		if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
-			return sp_fail(err, SP_BAD_INPUT, "%s: %s is %g, expected %g to %g", path, ranges[i].key,
-			               ranges[i].value, ranges[i].low, ranges[i].high);
-	return SP_OK;
-}
-
-/* The shipped machines' names in one line, for the message about an unknown one. */
-static void list_names(char *out, size_t bytes)
-{
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (const sp_embedded *e = sp_machine_files; e->name && used < bytes; e++)
-		used += (size_t)snprintf(out + used, bytes - used, "%s%.*s", used ? ", " : "",
-		                         (int)(strlen(e->name) - strlen(".yaml")), e->name);
+	return sp_named_file_check(ranges, sizeof ranges / sizeof *ranges, path, err);
 }
 
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err)
 {
-	char file_name[128], names[256], *text = NULL;
-	const sp_embedded *shipped = NULL;
-	sp_machine *m = NULL;
-	size_t bytes = 0;
 	void *loaded = NULL;
-	sp_status st = SP_OK;
+	sp_machine *m;
+	sp_status st = sp_named_file_load(&loaded, sp_machine_files, "machine", name_or_path, &schema, err);
 
 	*out = NULL;
-	snprintf(file_name, sizeof file_name, "%s.yaml", name_or_path);
-	shipped = sp_embedded_find(sp_machine_files, file_name);
-	if (!shipped && !strpbrk(name_or_path, "/.")) {
-		list_names(names, sizeof names);
-		return sp_fail(err, SP_BAD_INPUT,
-		               "no machine is called '%s'; there are %s, or give the path of a YAML file", name_or_path,
-		               names);
-	}
-	if (!shipped && (st = sp_file_read_all(&text, &bytes, name_or_path, MAX_FILE_BYTES, err)) != SP_OK)
-		return st;
-	st = sp_yaml_load(&loaded, shipped ? (const char *)shipped->data : text, shipped ? shipped->bytes : bytes,
-	                  name_or_path, &schema, err);
 	m = loaded;
-	if (st == SP_OK && !m)
-		st = sp_fail(err, SP_BAD_INPUT, "%s is not a machine file: it is empty", name_or_path);
 	if (st == SP_OK)
 		st = check(m, name_or_path, err);
+	if (st == SP_OK && m->mlc_name)
+		st = sp_machine_set_mlc(m, m->mlc_name, err);
 	if (st == SP_OK) {
 		*out = m;
 		m = NULL;
 	}
 	sp_machine_destroy(m);
-	free(text);
 	return st;
+}
+
+sp_status sp_machine_set_mlc(sp_machine *m, const char *name_or_path, sp_error *err)
+{
+	sp_mlc *mlc = NULL;
+	sp_status st = sp_mlc_read(&mlc, name_or_path, err);
+
+	if (st != SP_OK)
+		return st;
+	if (mlc->distance_mm >= 0.9 * m->sad_mm) {
+		st = sp_fail(err, SP_BAD_INPUT, "%s: distance_mm is %g, too near the axis at %g mm of machine '%s'",
+		             name_or_path, mlc->distance_mm, m->sad_mm, m->name);
+		sp_mlc_destroy(mlc);
+		return st;
+	}
+	sp_mlc_choose_beam(mlc, m->energy_mv, m->flattened);
+	sp_mlc_destroy(m->mlc);
+	m->mlc = mlc;
+	return SP_OK;
 }
 
 void sp_machine_destroy(sp_machine *m)
 {
+	if (!m)
+		return;
+	sp_mlc_destroy(m->mlc);
+	m->mlc = NULL;
 	sp_yaml_free(&schema, m);
 }

@@ -2,19 +2,53 @@
 #ifndef SP_MACHINE_H
 #define SP_MACHINE_H
 
+#include "mlc.h"
 #include "status.h"
+
+/* What the machine's drives can do. Jaw positions are those in the isocentre plane. */
+typedef struct {
+	double gantry_speed_deg_s, collimator_speed_deg_s, couch_speed_deg_s, jaw_speed_mm_s;
+	double max_dose_rate_mu_min;
+	double min_mu_per_degree, max_mu_per_degree; /* of an arc */
+	double min_mu_per_control_point;             /* of a field that does not move, or a step of it */
+	double jaw_overtravel_mm[2];                 /* how far an X and a Y jaw go past the axis */
+	double max_field_mm[2];                      /* X1 to X2, Y1 to Y2 */
+	double mu_rounding;                          /* monitor units of a beam are multiples of this */
+	unsigned max_control_points;                 /* of a beam */
+} sp_machine_limits;
+
+/* Jaws: distance from the source to the edge that casts the shadow. */
+typedef struct {
+	double x_distance_mm, y_distance_mm, transmission;
+} sp_machine_jaws;
+
+/* Where 1 MU gives gy_per_mu: water, square field (its side in the isocentre plane), on the axis. */
+typedef struct {
+	double ssd_mm, depth_mm, field_mm, gy_per_mu;
+} sp_machine_reference;
 
 typedef struct {
 	char *name;
+	double energy_mv;
+	int flattened; /* 1: with flattening filter */
 	double sad_mm;
 	double source_fwhm_mm[2];  /* focal spot, x and y */
 	double collimator_mm;      /* distance from the source to the edge that shapes the field */
 	char *kernel;              /* name of the pencil kernel table (engine/pencil/kernels) */
 	double fluence_per_mu_cm2; /* photons per cm2 in the isocentre plane in air for 1 MU, open field, on the axis */
+	char *mlc_name;            /* of the leaf file; NULL: the machine has jaws only */
+	sp_mlc *mlc;               /* for this machine's beam; NULL: jaws only */
+	sp_machine_jaws jaws;
+	sp_machine_limits limits;
+	sp_machine_reference reference;
 } sp_machine;
 
 /* name_or_path: a shipped machine's name, or a path to a YAML file. Errors name the file, the key, what was found. */
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err);
+
+/* Gives the machine other leaves. */
+sp_status sp_machine_set_mlc(sp_machine *m, const char *name_or_path, sp_error *err);
+
 void sp_machine_destroy(sp_machine *m);
 
 #endif
