@@ -9,7 +9,7 @@ import sys
 
 from case_file import BadInput
 from report.page import make_page
-from report.plan_reader import read_plan
+from report.plan_reader import read_plan, read_robustness
 
 
 def write_atomically(path, text):
@@ -28,10 +28,14 @@ def main():
     parser.add_argument('plan', type=pathlib.Path, metavar='PLAN.h5')
     parser.add_argument('-o', '--output', type=pathlib.Path, required=True, metavar='report.html')
     parser.add_argument('--png', type=pathlib.Path, metavar='DIR', help='also write views.png and dvh.png there')
+    parser.add_argument('--robustness', type=pathlib.Path, metavar='FILE.h5',
+                        help='what `spineplan robustness PLAN -o FILE.h5` has written: bands in the DVH, a table')
     parser.add_argument('--title', help='heading of the page (default: the file\'s name)')
     args = parser.parse_args()
     try:
         plan = read_plan(args.plan)
+        if args.robustness:
+            read_robustness(plan, args.robustness)
         write_atomically(args.output, make_page(plan, args.title))
         print(f'report: wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)', file=sys.stderr)
         if args.png:

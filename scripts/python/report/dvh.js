@@ -108,6 +108,8 @@ SP.Dvh = class {
 		for (const line of SP.data.dvh) {
 			if (!this.state.curves.has(line.name))
 				continue;
+			if (line.band)
+				this.drawBand(g, line, x, y);
 			g.beginPath();
 			g.moveTo(x(0), y(100));
 			line.dose_gy.forEach((d, i) => g.lineTo(x(d), y(line.percent[i])));
@@ -123,6 +125,20 @@ SP.Dvh = class {
 			g.beginPath(); g.moveTo(x(this.hover), a.y0); g.lineTo(x(this.hover), a.y1); g.stroke();
 		}
 	}
+};
+
+/* Between the least and the most volume over the scenarios of set-up errors. */
+SP.Dvh.prototype.drawBand = function (g, line, x, y) {
+	const band = line.band;
+	g.beginPath();
+	band.dose_gy.forEach((d, i) => g.lineTo(Math.min(x(d), x(this.top)), y(band.most[i])));
+	for (let i = band.dose_gy.length - 1; i >= 0; i--)
+		g.lineTo(Math.min(x(band.dose_gy[i]), x(this.top)), y(band.least[i]));
+	g.closePath();
+	g.globalAlpha = 0.25;
+	g.fillStyle = SP.readable(line.colour);
+	g.fill();
+	g.globalAlpha = 1;
 };
 
 /* A structure's colour, darkened or lightened until it can be read on the page. */

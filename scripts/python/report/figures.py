@@ -93,6 +93,9 @@ def dvh_png(plan, path):
         dose, volume = plan.dvh[s.name]
         colour = np.array(s.colour) / 255
         colour = colour * min(1.0, READABLE / max(colour @ [0.2126, 0.7152, 0.0722], 1e-6))
+        if s.name in plan.bands:
+            at, least, most = plan.bands[s.name]
+            ax.fill_between(at, 100 * least / volume[0], 100 * most / volume[0], color=colour, alpha=0.25, linewidth=0)
         ax.plot(dose, 100 * volume / volume[0], color=colour, label=s.name,
                 linewidth=1.8 if s.role in IMPORTANT_ROLES else 1.0)
     if plan.prescription.get('dose_gy'):

@@ -53,6 +53,15 @@ def usual_names(plan):
     return set((names + others)[:MOST_SHOWN])
 
 
+def band_json(plan, name, total_cc):
+    """Least and most volume over the scenarios, in percent, at doses of its own; None where there are no scenarios."""
+    if name not in plan.bands:
+        return None
+    dose, least, most = plan.bands[name]
+    return {'dose_gy': [round(float(v), 3) for v in dose], 'least': [round(float(v), 3) for v in least / total_cc * 100],
+            'most': [round(float(v), 3) for v in most / total_cc * 100]}
+
+
 def dvh_json(plan, usual):
     by_name = {s.name: s for s in plan.structures}
     for s in in_order(plan.structures):
@@ -65,6 +74,7 @@ def dvh_json(plan, usual):
         # an even choice of doses; the curve is read back between them
         at = np.linspace(0, dose[-1], min(len(dose), DVH_POINTS))
         yield {'name': s.name, 'colour': list(by_name[s.name].colour), 'important': s.role in IMPORTANT_ROLES,
+               'band': band_json(plan, s.name, total),
                'shown': s.name in usual and s.role != 'external', 'dose_gy': [round(float(v), 3) for v in at],
                'percent': [round(float(v), 3) for v in np.interp(at, dose, volume / total * 100)]}
 
@@ -160,6 +170,26 @@ def plain_metric(key):
     return key + '%' if re.fullmatch(r'[DV]\d+(\.\d+)?', key) else key
 
 
+def robustness_table(plan):
+    """Heads and rows of the table of scenarios; the worst of all comes last."""
+    r = plan.robustness
+    if not r:
+        return None
+    rows = [('as planned', r['nominal'], None)]
+    rows += [(s['name'], s['values'], s['limits_met']) for s in r['scenarios']]
+    rows.append(('worst', r['worst'], None))
+    return {'heads': [f"{c['structure']} {plain_metric(c['metric'])}{' (%)' if c['metric'].endswith('_pct') else ' (Gy)'}"
+                      for c in r['columns']],
+            'rows': [{'name': name, 'values': [number(v) for v in values], 'met': met} for name, values, met in rows],
+            'limits': [{'structure': limit['structure'], 'metric': plain_metric(limit['metric']), 'unit': limit['unit'],
+                        'nominal': number(limit['nominal']), 'worst': number(limit['worst']),
+                        'limit': number(limit['limit']), 'sign': '≥' if limit['sense'] == 'at least' else '≤',
+                        'scenario': limit['worst_scenario'], 'margin': limit['margin'],
+                        'met': limit['nominal_met'] and limit['met_in'] == r['scenarios_computed']}
+                       for limit in r['limits']],
+            'met': r['scenarios_with_all_limits_met'], 'of': r['scenarios_computed']}
+
+
 def not_judged_rows(plan):
     for limit in plan.evaluation.get('not_judged', []):
         yield {'structure': limit.get('structure', ''), 'metric': plain_metric(limit.get('metric')),
@@ -224,6 +254,6 @@ def make_page(plan, title):
         protocol=judged.get('protocol_title') or judged.get('protocol') or prescription.get('protocol') or '',
         limit_tables=[table for table in tables if table[2]], not_judged=list(not_judged_rows(plan)),
         metric_names=[m.replace('_Gy', ' (Gy)') for m in METRICS], structures=list(structure_rows(plan)),
-        fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)), provenance=list(flat(plan.provenance)),
+        robustness=robustness_table(plan), fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)), provenance=list(flat(plan.provenance)),
         file=file, css=Markup((HERE / 'report.css').read_text()), data=Markup(data),
         script=Markup('\n'.join((HERE / name).read_text() for name in SCRIPTS)))

@@ -53,6 +53,8 @@ class Plan:
     evaluation: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
     prescription: dict = field(default_factory=dict)
+    robustness: dict = field(default_factory=dict)
+    bands: dict = field(default_factory=dict)  # name -> (dose_gy, least volume_cc, most volume_cc) over the scenarios
 
     def reference_gy(self):
         """What 100 % means: the prescribed dose, or the maximum where nothing is prescribed."""
@@ -158,3 +160,18 @@ def read_plan(path):
             if dose is not None and volume is not None and len(dose) == len(volume) > 1:
                 plan.dvh[name] = (dose, volume)
     return plan
+
+
+def read_robustness(plan, path):
+    """Adds what set-up errors do to the plan: docs/robustness.md."""
+    try:
+        f = h5py.File(path, 'r')
+    except OSError as e:
+        raise BadInput(f'{path}: {e}') from None
+    with f:
+        if _get(f, 'format') != 'spineplan-robustness':
+            raise BadInput(f'{path} is no result of `spineplan robustness`')
+        plan.robustness = _json(f, 'robustness')
+        for name, group in f.get('dvh', {}).items():
+            volume = group['volume_cc'][()]
+            plan.bands[name] = (group['dose_gy'][()], volume.min(0), volume.max(0))

@@ -1,0 +1,224 @@
+/* spineplan robustness: what set-up errors do to a finished plan. The work is planner/robustness.c. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "case_setup.h"
+#include "clock.h"
+#include "commands.h"
+#include "log.h"
+#include "machine.h"
+#include "matter.h"
+#include "options.h"
+#include "plan_file.h"
+#include "robustness.h"
+
+static const char help[] =
+        "usage: spineplan robustness PLAN [OPTIONS]\n"
+        "\n"
+        "Computes the dose of a plan in patients who lie otherwise than planned, and judges the limits in each case.\n"
+        "\n"
+        "      --errors E       shifts and turns to test (default 1mm,1deg); a turn is about each of three axes\n"
+        "      --directions N   of each shift: 6 along the axes (default), 14, 18 or 26 with corners and edges\n"
+        "      --together       also every turn together with every shift\n"
+        "      --protocol NAME  judge by this protocol instead of the one the plan was made with\n"
+        "      --grid-mm S      spacing of the dose grid (default: the plan's)\n"
+        "  -o, --output FILE    also write the result and the DVHs (HDF5), for scripts/report --robustness FILE\n"
+        "      --device D       index or part of the name of an OpenCL device (see spineplan devices)\n"
+        "      --require-limits exit status 1 when a limit is missed in any scenario\n"
+        "      --json           print the result as JSON (docs/robustness.md)\n"
+        "\n"
+        "example: spineplan robustness plan.h5 --errors 2mm,1deg --directions 26 -o robust.h5\n";
+
+typedef struct {
+	const char *plan_path, *output, *protocol, *device;
+	bool json, require_limits;
+	double grid_mm;
+	sp_setup_errors errors;
+} arguments;
+
+/* All that the calculation needs. */
+typedef struct {
+	sp_plan_content *plan;
+	sp_protocol *protocol;
+	sp_machine *machine;
+	sp_matter *matter;
+	sp_device *device;
+	sp_pencil *pencil;
+	sp_scenario *scenarios;
+	size_t n_scenarios;
+	sp_grid grid;
+	float *red;
+	sp_robustness result;
+} work;
+
+/* -1: go on; else the exit status to end with. */
+static int parse(arguments *a, int argc, char **argv)
+{
+	static const struct option options[] = {
+	        {"errors", required_argument, NULL, 'e'},
+	        {"directions", required_argument, NULL, 'n'},
+	        {"together", no_argument, NULL, 't'},
+	        {"protocol", required_argument, NULL, 'p'},
+	        {"grid-mm", required_argument, NULL, 'g'},
+	        {"output", required_argument, NULL, 'o'},
+	        {"device", required_argument, NULL, 'd'},
+	        {"require-limits", no_argument, NULL, 'r'},
+	        {"json", no_argument, NULL, 'j'},
+	        {"help", no_argument, NULL, 'h'},
+	        {NULL, 0, NULL, 0},
+	};
+	uint64_t whole;
+	int option;
+
+	opterr = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
+		bool good = true;
+
+		switch (option) {
+		case 'e':
+			good = sp_setup_errors_parse(&a->errors, optarg);
+			break;
+		case 'n':
+			good = sp_option_whole(&whole, optarg, 6, 26) &&
+			       (whole == 6 || whole == 14 || whole == 18 || whole == 26);
+			a->errors.directions = (unsigned)whole;
+			break;
+		case 't':
+			a->errors.together = true;
+			break;
+		case 'p':
+			a->protocol = optarg;
+			break;
+		case 'g':
+			good = sp_option_number(&a->grid_mm, optarg, 0.5, 20.0);
+			break;
+		case 'o':
+			a->output = optarg;
+			break;
+		case 'd':
+			a->device = optarg;
+			break;
+		case 'r':
+			a->require_limits = true;
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return 0;
+		case ':':
+			return sp_command_usage("robustness", "%s needs a value", argv[optind - 1]);
+		default:
+			return sp_command_usage("robustness", "no option %s", argv[optind - 1]);
+		}
+		if (!good)
+			return sp_command_usage("robustness", "'%s' is no good value for its option", optarg);
+	}
+	if (optind != argc - 1)
+		return sp_command_usage("robustness", optind >= argc ? "which plan?" : "more than one plan given");
+	a->plan_path = argv[optind];
+	return -1;
+}
+
+static sp_status prepare(work *w, const arguments *a, sp_error *err)
+{
+	const double spacing_mm[3] = {a->grid_mm, a->grid_mm, a->grid_mm};
+	const sp_plan_content *p;
+	const char *protocol;
+	sp_status st;
+
+	if ((st = sp_scenarios_make(&w->scenarios, &w->n_scenarios, &a->errors, err)) != SP_OK ||
+	    (st = sp_plan_read(&w->plan, a->plan_path, err)) != SP_OK)
+		return st;
+	p = w->plan;
+	if (!p->beams || !p->weights)
+		return sp_fail(err, SP_BAD_INPUT, "%s has no bixel weights to compute a dose from", a->plan_path);
+	protocol = a->protocol ? a->protocol : p->c->prescription.protocol;
+	if (protocol && (st = sp_protocol_read(&w->protocol, protocol, err)) != SP_OK)
+		return st;
+	w->grid = p->dose_grid;
+	if (a->grid_mm > 0.0 && (st = sp_setup_dose_grid(&w->grid, p->c, spacing_mm, err)) != SP_OK)
+		return st;
+	if ((st = sp_machine_read(&w->machine, p->machine, err)) != SP_OK ||
+	    (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
+	    (st = sp_device_open(&w->device, a->device, err)) != SP_OK)
+		return st;
+	if (!(w->red = sp_alloc_array(sp_grid_voxels(&p->c->ct), sizeof *w->red)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for the electron density of the CT");
+	if ((st = sp_matter_electron_density(w->red, w->matter, p->c, err)) != SP_OK)
+		return st;
+	return sp_pencil_create(&w->pencil, w->device, w->machine, &p->c->ct, w->red, err);
+}
+
+static sp_status compute(work *w, const arguments *a, sp_error *err)
+{
+	const sp_plan_content *p;
+	double difference;
+	sp_status st = prepare(w, a, err);
+
+	if (st != SP_OK)
+		return st;
+	p = w->plan;
+	sp_log_info("%s: %zu scenarios on a dose grid of %g mm", a->plan_path, w->n_scenarios, w->grid.spacing_mm[0]);
+	st = sp_robustness_make(&w->result, p->c, p->beams, p->weights, &w->grid, a->grid_mm > 0.0 ? NULL : p->dose_gy,
+	                        w->pencil, w->protocol, w->scenarios, w->n_scenarios, err);
+	if (st != SP_OK)
+		return st;
+	json_object_set_new(w->result.result, "plan", json_string(a->plan_path));
+	difference = json_number_value(json_object_get(w->result.result, "largest_difference_from_plan"));
+	if (difference > 0.005)
+		sp_log_warning(
+		        "the plan's own dose differs from the pencil beam's by up to %.1f %% of its maximum: scenarios "
+		        "tell how the dose changes, not what it is",
+		        100.0 * difference);
+	return a->output ? sp_robustness_write(&w->result, p->c, a->output, err) : SP_OK;
+}
+
+static void finish(work *w)
+{
+	sp_robustness_finish(&w->result);
+	free(w->red);
+	free(w->scenarios);
+	sp_pencil_destroy(w->pencil);
+	sp_device_close(w->device);
+	sp_matter_destroy(w->matter);
+	sp_machine_destroy(w->machine);
+	sp_protocol_destroy(w->protocol);
+	sp_plan_content_destroy(w->plan);
+}
+
+int sp_command_robustness(int argc, char **argv)
+{
+	arguments a = {
+	        .errors = {.n_shifts = 1, .n_rotations = 1, .shift_mm = {1.0}, .rotation_deg = {1.0}, .directions = 6}};
+	double started = sp_clock_seconds();
+	sp_error err = {0};
+	work w = {0};
+	int status = parse(&a, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if (compute(&w, &a, &err) != SP_OK) {
+		status = sp_command_fail("robustness", &err);
+	} else {
+		status = 0;
+		if (a.json) {
+			json_dumpf(w.result.result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
+			putchar('\n');
+		} else {
+			sp_robustness_print(w.result.result);
+		}
+		fflush(stdout);
+		sp_log_info("%zu scenarios in %.1f s", w.n_scenarios, sp_clock_seconds() - started);
+		if (a.require_limits &&
+		    !json_is_true(json_object_get(w.result.result, "all_limits_met_in_every_scenario")))
+			status = 1;
+	}
+	finish(&w);
+	return status;
+}
