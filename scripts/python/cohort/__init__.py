@@ -1,0 +1,1 @@
+"""Many cases: what scripts/cohort and scripts/slurm share."""

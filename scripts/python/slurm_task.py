@@ -1,0 +1,127 @@
+"""What the jobs of scripts/slurm run: `run OUT GROUP` the cases of one task, `gather OUT LEFT` what comes after all.
+
+Told to stop (the end of the time limit is near, or a job of higher priority wants the node), a task writes its checkpoint
+and asks for its own return to the queue. The gathering job submits again what was lost without a word.
+"""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from case_file import BadInput
+from cohort.folder import Keys, is_done, is_whole, load_settings, only_one, read_json, write_json, sha256_of, stamp_of
+from cohort.slurm import submit
+from cohort.table import write_tables
+from cohort.task import Stop, run_case
+
+
+def say(text):
+    print(f'slurm task: {text}', file=sys.stderr, flush=True)
+
+
+def state_of(job):
+    said = subprocess.run(['scontrol', 'show', 'job', '-o', job], capture_output=True, text=True, check=False).stdout
+    return next((w.split('=')[1] for w in said.split() if w.startswith('JobState=')), '')
+
+
+def requeue():
+    """Only what still counts as running: a job that the user has cancelled stays so."""
+    job = os.environ.get('SLURM_JOB_ID')
+    if not job:
+        return
+    if state_of(job) not in ('RUNNING', 'SUSPENDED', 'PREEMPTED'):
+        say('ends, without a return to the queue')
+        return
+    done = subprocess.run(['scontrol', 'requeue', job], capture_output=True, text=True, check=False)
+    say('goes back to the queue' if done.returncode == 0 else done.stderr.strip())
+    if done.returncode == 0:
+        time.sleep(30)  # Slurm ends us; an exit of our own might come first and count as the job's end
+
+
+def run(out, group):
+    settings = load_settings(out)
+    keys, stop, records = Keys(settings), Stop(), []
+    size = settings.slurm['cases_per_task']
+    places = settings.places(out)[group * size:(group + 1) * size]
+
+    def work():
+        for place in places:
+            if not stop.asked:
+                records.append(run_case(settings, keys, place, (), stop))
+                say(f'{place.name}: {records[-1]["status"]} {records[-1].get("error", "")}')
+    # the main thread is for signals
+    signal.signal(signal.SIGTERM, lambda *_: stop.ask())
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    if len(records) < len(places) or any(r['status'] == 'interrupted' for r in records):
+        requeue()
+        return 4
+    return 0 if len(records) == len(places) and all(r['status'] == 'done' for r in records) else 1
+
+
+def merge_key(settings, keys, places):
+    return [keys.of('part', (read_json(p.record) or {}).get('case_sha256', '')) for p in places] + [settings.output]
+
+
+def merged_already(out, settings, keys):
+    """The dose under its name is that of these parts. The case is read again where it is not the one of the record."""
+    record = read_json(out / 'records' / 'merge.json') or {}
+    if not record.get('key') or not os.path.exists(settings.output):
+        return False
+    if record.get('stamp') != stamp_of(settings.output) and record.get('sha256') != sha256_of(settings.output):
+        return False
+    return record['key'] == [keys.of('part', sha256_of(settings.cases[0]))] * settings.parts + [settings.output]
+
+
+def merge(out, settings, keys, places):
+    parts = [str(p.result['part']) for p in places]
+    done = subprocess.run([settings.program, 'merge', *parts, '-o', settings.output], check=False)
+    if done.returncode != 0:
+        return done.returncode
+    write_json(out / 'records' / 'merge.json', {'key': merge_key(settings, keys, places), 'stamp': stamp_of(settings.output),
+                                                'sha256': sha256_of(settings.output)})
+    if not settings.slurm.get('keep_parts'):
+        for part in parts:
+            os.unlink(part)
+    say(f'{settings.output} is merged from {len(parts)} parts')
+    return 0
+
+
+def gather(out, left):
+    settings = load_settings(out)
+    keys, places = Keys(settings), settings.places(out)
+    records = [read_json(p.record) or {} for p in places]
+    undone = [i for i, p in enumerate(places) if records[i].get('status') != 'failed' and not is_done(settings, keys, p)]
+    if not settings.parts:
+        say(write_tables(out, settings))
+    if undone and left > 0:
+        ids, after = submit(out, settings, undone, left - 1)
+        say(f'{len(undone)} were lost and are submitted again as {", ".join(ids)}; {after} gathers')
+        return 0
+    failed = [r['error'] for r in records if r.get('status') == 'failed']
+    if undone:
+        say(f'{len(undone)} of {len(places)} are not done: {", ".join(places[i].name for i in undone[:10])}; the same '
+            'scripts/slurm command submits them again')
+    if failed:
+        say(f'{len(failed)} of {len(places)} failed, for example: {failed[0]}')
+    if undone or failed:
+        return 1
+    return merge(out, settings, keys, places) if settings.parts else 0
+
+
+def main():
+    what, out, number = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    try:
+        return run(out, number) if what == 'run' else gather(out, number)
+    except (BadInput, OSError) as e:
+        say(str(e))
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""scripts/slurm on a real Slurm of one node: tasks that are killed and pre-empted lose nothing and change no bit."""
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from small_case import PLAN_OPTIONS, write_small_case
+from small_cluster import Cluster, Unavailable
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SLURM = ROOT / 'scripts' / 'slurm'
+SPINEPLAN = os.environ.get('SPINEPLAN', str(ROOT / 'build' / 'spineplan'))
+# as the jobs have it: one processor each
+ONE_THREAD = dict(os.environ, POCL_MAX_PTHREAD_COUNT='1', OMP_NUM_THREADS='1')
+
+
+@pytest.fixture(scope='module')
+def cluster():
+    try:
+        made = Cluster()
+    except Unavailable as e:
+        if os.environ.get('SPINEPLAN_SLURM') == 'required':
+            raise
+        pytest.skip(f'no Slurm here: {e}')
+    yield made
+    made.stop()
+
+
+def records(out):
+    found = {}
+    for path in (out / 'records').glob('*.json'):
+        try:
+            found[path.stem] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            pass  # just replaced
+    return found
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, 'it never came to that'
+        time.sleep(0.02)
+    return found
+
+
+def running(out):
+    return {name: r for name, r in records(out).items() if r['status'] == 'running' and name != 'broken'}
+
+
+def dose_of(path):
+    with h5py.File(path) as f:
+        return f['dose/dose_gy'][...]
+
+
+@pytest.fixture(scope='module')
+def cohort(cluster, tmp_path_factory):
+    """19 cases and a broken one; of the first tasks one is killed, and all that run a little later are pre-empted."""
+    folder = tmp_path_factory.mktemp('slurm')
+    cases, out = folder / 'cases', folder / 'out'
+    cases.mkdir()
+    for i in range(19):
+        write_small_case(cases / f'case{i:02d}.h5', seed=i)
+    (cases / 'broken.h5').write_bytes(b'no HDF5')
+    done = cluster.run(SLURM, 'cohort', cases, '-o', out, '--gpus', '1', '--cpus-per-task', '1', '--partition', 'main',
+                       '--time', '10', '--no-report', '--', *PLAN_OPTIONS)
+    assert done.returncode == 0, done.stderr
+    killed, record = next(iter(wait_until(lambda: running(out)).items()))
+    os.kill(record['pid'], signal.SIGKILL)
+    wait_until(lambda: len(running(out)) >= 2)
+    # takes all four processors; asked for like this Slurm looks at once, not at its next round
+    urgent = cluster.run('salloc', '-p', 'urgent', '-c', '4', 'true')
+    assert urgent.returncode == 0, urgent.stderr
+    cluster.wait_for_all_jobs(120)
+    return cases, out, killed
+
+
+def test_a_cohort_survives_a_killed_and_pre_empted_tasks(cohort):
+    _, out, killed = cohort
+    with open(out / 'cohort.csv', newline='') as f:
+        rows = {row['Case']: row for row in csv.DictReader(f)}
+    assert len(rows) == 20
+    assert {name for name, row in rows.items() if row['Status'] != 'done'} == {'broken'}
+    assert rows['broken']['Status'] == 'failed'
+    assert 'broken.h5' in rows['broken']['Error']
+    found = records(out)
+    assert found[killed]['attempts'] >= 2
+    assert sum(r.get('interruptions', 0) for r in found.values()) >= 1
+    assert (out / 'cohort.html').exists()
+
+
+def test_what_was_stopped_has_the_bits_of_an_undisturbed_plan(cohort, tmp_path):
+    cases, out, killed = cohort
+    stopped = next(name for name, r in records(out).items() if r.get('interruptions', 0) and name != 'broken')
+    for name in {killed, stopped}:
+        done = subprocess.run([SPINEPLAN, 'plan', cases / f'{name}.h5', '-o', tmp_path / 'plan.h5', *PLAN_OPTIONS],
+                              env=ONE_THREAD, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert np.array_equal(dose_of(out / 'plans' / f'{name}.h5'), dose_of(tmp_path / 'plan.h5'))
+
+
+def test_what_is_done_is_not_submitted_again(cohort, cluster):
+    cases, out, _ = cohort
+    done = cluster.run(SLURM, 'cohort', cases, '-o', out, '--no-report', '--dry-run', '--', *PLAN_OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert '#SBATCH --array="1"\n' in done.stdout  # broken.h5, the first by name
+
+
+def test_a_dose_in_parts_has_the_bits_of_one_run(cluster, cohort, tmp_path):
+    cases, out, _ = cohort
+    case, plan = cases / 'case00.h5', out / 'plans' / 'case00.h5'
+    options = ['--histories', '196608', '--batch-histories', '8192', '--seed', '5']
+    done = cluster.run(SLURM, 'dose', case, plan, '-o', tmp_path / 'dose.h5', '--parts', '3', '--gpus', '1',
+                       '--cpus-per-task', '1', '--', *options)
+    assert done.returncode == 0, done.stderr
+    log = tmp_path / 'dose.h5.parts' / 'logs' / '00002.txt'
+    wait_until(lambda: log.exists() and 'starts after' in log.read_text())
+    # what Slurm sends when the time limit is near
+    job = records(tmp_path / 'dose.h5.parts')['00002']['job']
+    assert cluster.run('scancel', '--signal', 'TERM', '--batch', job).returncode == 0
+    cluster.wait_for_all_jobs(60)
+    assert records(tmp_path / 'dose.h5.parts')['00002']['interruptions'] == 1
+    assert 'goes on after' in log.read_text()
+    subprocess.run([SPINEPLAN, 'dose', case, plan, '-o', tmp_path / 'one.h5', *options], env=ONE_THREAD, check=True,
+                   capture_output=True)
+    with h5py.File(tmp_path / 'dose.h5') as merged, h5py.File(tmp_path / 'one.h5') as one:
+        for name in ('dose/dose_gy', 'dose/sigma_gy', 'montecarlo/sum', 'montecarlo/squares'):
+            assert np.array_equal(merged[name][...], one[name][...])
+    assert not list((tmp_path / 'dose.h5.parts' / 'parts').iterdir())
+    again = cluster.run(SLURM, 'dose', case, plan, '-o', tmp_path / 'dose.h5', '--parts', '3', '--', *options)
+    assert 'nothing to do' in again.stderr
