@@ -11,6 +11,7 @@ typedef struct {
 	global const sp_mc_rectangle *rectangles;
 	global const float *spectrum;
 	constant sp_mc_source *source;
+	head_tables head;
 	constant uint *alpha;
 	uint shift[SP_MC_DIMS], start;
 } source_tables;
@@ -65,12 +66,14 @@ static uint place_on_line(float *x, float *y, const source_tables *t, uint index
 	return rectangle;
 }
 
-static inline float sample_energy(const source_tables *t, float number)
+/* row: which of the spectra. */
+static inline float sample_energy(const source_tables *t, uint row, float number)
 {
 	float x = number * SP_MC_SPECTRUM;
 	uint i = min((uint)x, (uint)(SP_MC_SPECTRUM - 1));
+	global const float *spectrum = t->spectrum + row * (SP_MC_SPECTRUM + 1);
 
-	return mix(t->spectrum[i], t->spectrum[i + 1], x - (float)i);
+	return mix(spectrum[i], spectrum[i + 1], x - (float)i);
 }
 
 /* A particle that starts at the point (x, y in -1..1) of a rectangle; its position is on the plane or at the point. */

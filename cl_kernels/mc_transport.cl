@@ -3,8 +3,9 @@
  * Work-items take the histories of a batch in chunks, the next one from a counter. A history's random numbers depend on
  * the seed and its number alone and its energy is tallied in integers, so that the sum is the same whoever follows it.
  * The parts: mc_photon.h (flights and interactions), mc_electron.h (electrons), mc_source.h, mc_geometry.h (voxels and
- * tally), mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
+ * tally), mc_machine.h, mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
 #include "shared/mc.h"
+#include "shared/mc_head.h"
 
 #ifndef SP_MATERIALS
 #define SP_MATERIALS 16
@@ -21,6 +22,9 @@
 #endif
 #ifndef SP_REPEAT
 #define SP_REPEAT 1 /* 0: every electron is followed by itself */
+#endif
+#ifndef SP_HEAD
+#define SP_HEAD 0 /* 1: photons come from a machine's head (mc_machine.h) */
 #endif
 #define SP_TRACKS 2 /* materials in which one electron's track is kept */
 
@@ -47,6 +51,7 @@
 #include "mc_electron.h"
 #include "mc_track.h"
 #include "mc_photon.h"
+#include "mc_machine.h"
 #include "mc_source.h"
 
 /* One history, to its end: particle `index` of the source's sequence, from a point (-1..1) of a rectangle. */
@@ -54,7 +59,8 @@ static void follow_history(transport *t, const source_tables *from, work_space *
                            uint index, uint rectangle, float x, float y)
 {
 	photon_stack photons;
-	float emitted = 0.0f, energy = sample_energy(from, low_discrepancy(from, index, SP_MC_DIM_ENERGY));
+	float emitted = 0.0f, energy;
+	photon p;
 
 	t->base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
 	t->next_object = 1;
@@ -62,6 +68,18 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	space->kept.object = 0;
 	space->kept.filled = 0;
 	photons.n = 0;
+	energy = low_discrepancy(from, index, SP_MC_DIM_ENERGY);
+#if SP_HEAD
+	{
+		uint row;
+
+		p = leave_head(&row, &from->head, from->rectangles[rectangle], x, y, t->base, t->key);
+		energy = p.energy = sample_energy(from, row, energy);
+	}
+#else
+	energy = sample_energy(from, 0, energy);
+	p = start_photon(from, rectangle, x, y, energy);
+#endif
 	if (from->source->electrons) {
 		/* lanes start at places of their own, evenly spread over the rectangle */
 		electron_set e[SP_SETS];
@@ -70,9 +88,11 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 		for (int l = 0; l < SP_LANES; l++) {
 			float fx = x + 2.0f * (float)(l % 4) / min(SP_LANES, 4),
 			      fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
-			photon p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy,
-			                        energy);
-			bool hits = enter(&p, t->setup->extent_cm);
+			bool hits;
+
+			p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy,
+			                 energy);
+			hits = enter(&p, t->setup->extent_cm);
 
 			px.at[l] = p.x;
 			py.at[l] = p.y;
@@ -102,7 +122,6 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 		follow(t, &photons, e, &space->kept);
 	} else {
 		first_numbers numbers;
-		photon p = start_photon(from, rectangle, x, y, energy);
 
 		emitted += energy * p.weight;
 		if (!enter(&p, t->setup->extent_cm))
@@ -116,8 +135,7 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 			follow_photon(t, &photons, space, &p, &numbers);
 	}
 	while (photons.n > 0) {
-		photon p = photons.at[--photons.n];
-
+		p = photons.at[--photons.n];
 		if (p.energy < t->setup->photon_cut) {
 			deposit(t, FV(p.x), FV(p.y), FV(p.z),
 			        PICK(HOLDS(lane_numbers() == IV(0)), FV(p.energy * p.weight), FV(0.0f)));
@@ -140,7 +158,8 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	        global const float4 *event, global const float *scattering, global const float *brems,           \
 	        global const float *pair_share, global const uint *class_of, constant sp_mc_source *source,      \
 	        global const sp_mc_beam *beams, global const sp_mc_rectangle *rectangles,                        \
-	        global const float *spectrum, constant uint *alpha
+	        global const float *spectrum, constant uint *alpha, constant sp_mc_head *head,                   \
+	        global const sp_mc_interval *intervals, global const float *head_numbers
 
 #define TAKE_ARGUMENTS(t, from)                          \
 	t.setup = setup;                                 \
@@ -162,7 +181,10 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	from.beams = beams;                              \
 	from.rectangles = rectangles;                    \
 	from.spectrum = spectrum;                        \
-	from.alpha = alpha
+	from.alpha = alpha;                              \
+	from.head.head = head;                           \
+	from.head.intervals = intervals;                 \
+	from.head.numbers = head_numbers
 
 kernel void mc_transport(TRANSPORT_ARGUMENTS, global long *tally, global long *accounts, global int *counter,
                          ulong first_history, uint n_histories, uint chunk)

@@ -213,7 +213,8 @@ static sp_status run_strip(sp_box_dose *own, double *histories, bool whole_width
 	                                   p->beams.n_planes,
 	                                   p->beams.n_openings,
 	                                   p->beams.planes,
-	                                   p->beams.openings};
+	                                   p->beams.openings,
+	                                   NULL};
 	strip s = {.whole_width = whole_width};
 	sp_mc_options mc_options = o->mc;
 	double uncertainty = 1.0, n = 0.0;

@@ -1,6 +1,7 @@
 #include "mc_beams.h"
 
 #include "alloc.h"
+#include "mc_head.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,9 @@ void sp_mc_beams_finish(sp_mc_beams *b)
 {
 	free(b->planes);
 	free(b->openings);
+	if (b->head)
+		sp_mc_head_finish(b->head);
+	free(b->head);
 	*b = (sp_mc_beams){0};
 }
 
@@ -58,7 +62,7 @@ sp_status sp_mc_beams_of_plan(sp_mc_beams *out, const sp_beam_set *set, const do
 				continue;
 			sum += weight;
 			out->openings[n++] =
-			        (sp_mc_opening){b, (double)beam->x_mm[i], (double)beam->y_mm[i], half, half, weight};
+			        (sp_mc_opening){b, (double)beam->x_mm[i], (double)beam->y_mm[i], half, half, weight, 0};
 		}
 	}
 	out->particles = sum * fluence_per_mu_cm2 * set->bixel_mm * set->bixel_mm * 0.01; /* cm2 in mm2 */
@@ -80,7 +84,23 @@ sp_status sp_mc_beams_of_field(sp_mc_beams *out, double ssd_mm, const double fie
 	                               .x_axis = {1.0, 0.0, 0.0},
 	                               .y_axis = {0.0, 1.0, 0.0},
 	                               .direction = {0.0, 0.0, 1.0}};
-	out->openings[0] = (sp_mc_opening){0, 0.0, 0.0, 0.5 * field_mm[0], 0.5 * field_mm[1], 1.0};
+	out->openings[0] = (sp_mc_opening){0, 0.0, 0.0, 0.5 * field_mm[0], 0.5 * field_mm[1], 1.0, 0};
 	out->particles = 1.0;
+	return SP_OK;
+}
+
+sp_status sp_mc_beams_of_delivery(sp_mc_beams *out, const sp_delivery *delivery, const sp_machine *machine,
+                                  const char *patient_position, const sp_matter *matter, sp_error *err)
+{
+	sp_status st;
+
+	*out = (sp_mc_beams){.head = sp_alloc_array(1, sizeof *out->head)};
+	if (!out->head)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for a source");
+	if ((st = sp_mc_head_make(out->head, machine, delivery, patient_position, matter, err)) != SP_OK) {
+		sp_mc_beams_finish(out);
+		return st;
+	}
+	out->particles = out->head->particles;
 	return SP_OK;
 }

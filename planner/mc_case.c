@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "mc_beams.h"
+#include "mc_head.h"
 #include "mc_job.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct sp_mc_case {
 	sp_device *device;
 	const sp_matter *matter;
 	const sp_machine *machine;
+	const sp_case *c;
 	float *density;
 	uint8_t *material;
 	sp_mc_matter where;
@@ -44,6 +46,7 @@ sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, co
 	m->device = d;
 	m->matter = matter;
 	m->machine = machine;
+	m->c = c;
 	m->density = sp_alloc_array(n, sizeof *m->density);
 	m->material = sp_alloc_array(n, sizeof *m->material);
 	m->where = (sp_mc_matter){c->ct, m->density, m->material};
@@ -60,18 +63,26 @@ sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, co
 	return SP_OK;
 }
 
+static sp_status create_engine(sp_mc **out, const sp_mc_beams *beams, const sp_mc_case *m, const sp_mc_options *options,
+                               sp_error *err)
+{
+	return sp_mc_create(out, m->device, m->matter, &m->where, &m->scoring.grid,
+	                    &(sp_mc_particles){.spectrum = beams->head ? beams->head->spectra : &m->spectrum,
+	                                       .n_planes = beams->n_planes,
+	                                       .n_openings = beams->n_openings,
+	                                       .planes = beams->planes,
+	                                       .openings = beams->openings,
+	                                       .head = beams->head},
+	                    options, err);
+}
+
 /* The engine for the bixels' weights; beams has to outlive it. */
 static sp_status start_engine(sp_mc **out, sp_mc_beams *beams, const sp_mc_case *m, const sp_beam_set *set,
                               const double *weights, const sp_mc_options *options, sp_error *err)
 {
 	sp_status st = sp_mc_beams_of_plan(beams, set, weights, m->machine->fluence_per_mu_cm2, err);
 
-	if (st != SP_OK)
-		return st;
-	return sp_mc_create(out, m->device, m->matter, &m->where, &m->scoring.grid,
-	                    &(sp_mc_particles){false, &m->spectrum, beams->n_planes, beams->n_openings, beams->planes,
-	                                       beams->openings},
-	                    options, err);
+	return st == SP_OK ? create_engine(out, beams, m, options, err) : st;
 }
 
 sp_status sp_mc_case_matrix(sp_influence **out, sp_mc_influence_result *result, sp_mc_case *m, const sp_beam_set *set,
@@ -120,31 +131,65 @@ cleanup:
 	return st;
 }
 
+/* Runs the engine of one of the two below until the uncertainty is reached. */
+static sp_status run(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m, sp_mc *mc,
+                     const sp_spectrum *spectrum, double particles, double uncertainty, uint32_t batch_histories,
+                     sp_error *err)
+{
+	const sp_mc_job job = {.most_batches = sp_mc_most_batches(batch_histories, spectrum)};
+	sp_mc_state state = {.scoring = m->scoring, .wanted = uncertainty};
+	sp_mc_quality quality;
+	sp_status st;
+
+	state.scoring.particles = particles;
+	state.scoring.batch_histories = batch_histories;
+	if ((st = sp_mc_job_run(&state, mc, &job, err)) == SP_OK) {
+		sp_mc_dose(dose_gy, sigma_gy, &state.scoring, &state.sums);
+		if ((st = sp_mc_judge(&quality, &state.scoring, dose_gy, sigma_gy, err)) == SP_OK)
+			*result = (sp_mc_dose_result){quality.mean_sigma, state.sums.batches * batch_histories};
+	}
+	state.scoring = (sp_mc_scoring){0}; /* m's */
+	sp_mc_state_finish(&state);
+	return st;
+}
+
+static sp_mc_options run_options(const sp_mc_case *m, uint64_t seed)
+{
+	return (sp_mc_options){.seed = seed, .batch_histories = sp_mc_batch_for(sp_grid_voxels(&m->scoring.grid))};
+}
+
 sp_status sp_mc_case_dose(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m,
                           const sp_beam_set *set, const double *weights, double uncertainty, uint64_t seed,
                           sp_error *err)
 {
-	const sp_mc_options options = {.seed = seed,
-	                               .batch_histories = sp_mc_batch_for(sp_grid_voxels(&m->scoring.grid))};
-	const sp_mc_job job = {.most_batches = sp_mc_most_batches(options.batch_histories, &m->spectrum)};
-	sp_mc_state state = {.scoring = m->scoring, .wanted = uncertainty};
+	const sp_mc_options options = run_options(m, seed);
 	sp_mc_beams beams = {0};
-	sp_mc_quality quality;
 	sp_mc *mc = NULL;
 	sp_status st;
 
-	if ((st = start_engine(&mc, &beams, m, set, weights, &options, err)) != SP_OK)
-		goto cleanup;
-	state.scoring.particles = beams.particles;
-	state.scoring.batch_histories = options.batch_histories;
-	if ((st = sp_mc_job_run(&state, mc, &job, err)) != SP_OK)
-		goto cleanup;
-	sp_mc_dose(dose_gy, sigma_gy, &state.scoring, &state.sums);
-	if ((st = sp_mc_judge(&quality, &state.scoring, dose_gy, sigma_gy, err)) == SP_OK)
-		*result = (sp_mc_dose_result){quality.mean_sigma, state.sums.batches * options.batch_histories};
-cleanup:
-	state.scoring = (sp_mc_scoring){0}; /* m's */
-	sp_mc_state_finish(&state);
+	if ((st = start_engine(&mc, &beams, m, set, weights, &options, err)) == SP_OK)
+		st = run(dose_gy, sigma_gy, result, m, mc, beams.head ? beams.head->spectra : &m->spectrum,
+		         beams.particles, uncertainty, options.batch_histories, err);
+	sp_mc_destroy(mc);
+	sp_mc_beams_finish(&beams);
+	return st;
+}
+
+sp_status sp_mc_case_delivery(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m,
+                              const sp_delivery *delivery, double uncertainty, uint64_t seed, uint32_t batch_histories,
+                              sp_error *err)
+{
+	sp_mc_options options = run_options(m, seed);
+	sp_mc_beams beams = {0};
+	sp_mc *mc = NULL;
+	sp_status st;
+
+	options.batch_histories = batch_histories ? batch_histories : options.batch_histories;
+	if ((st = sp_mc_beams_of_delivery(&beams, delivery, m->machine, m->c->patient_position, m->matter, err)) ==
+	            SP_OK &&
+	    (st = create_engine(&mc, &beams, m, &options, err)) == SP_OK)
+		st = run(dose_gy, sigma_gy, result, m, mc, beams.head ? beams.head->spectra : &m->spectrum,
+		         beams.particles, uncertainty, options.batch_histories, err);
 	sp_mc_destroy(mc);
 	sp_mc_beams_finish(&beams);
 	return st;

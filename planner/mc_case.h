@@ -4,6 +4,7 @@
 
 #include "beam.h"
 #include "case.h"
+#include "delivery.h"
 #include "machine.h"
 #include "matter.h"
 #include "mc_influence.h"
@@ -37,5 +38,11 @@ typedef struct {
 sp_status sp_mc_case_dose(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m,
                           const sp_beam_set *set, const double *weights, double uncertainty, uint64_t seed,
                           sp_error *err);
+
+/* The same of one fraction of a delivery, whose leaves have to be the machine's. batch_histories: 0: as suits the grid.
+ */
+sp_status sp_mc_case_delivery(float *dose_gy, float *sigma_gy, sp_mc_dose_result *result, sp_mc_case *m,
+                              const sp_delivery *delivery, double uncertainty, uint64_t seed, uint32_t batch_histories,
+                              sp_error *err);
 
 #endif

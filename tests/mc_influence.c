@@ -31,7 +31,7 @@ typedef struct {
 static const sp_mc_plane plane = {
         .source_mm = {0.0, 0.0, -500.0}, .x_axis = {1.0, 0.0, 0.0}, .y_axis = {0.0, 1.0, 0.0}};
 static const sp_mc_opening openings[OPENINGS] = {
-        {0, -10.0, 0.0, 5.0, 5.0, 1.0}, {0, 0.0, 4.0, 5.0, 5.0, 1.0}, {0, 12.0, -6.0, 2.5, 5.0, 1.0}};
+        {0, -10.0, 0.0, 5.0, 5.0, 1.0, 0}, {0, 0.0, 4.0, 5.0, 5.0, 1.0, 0}, {0, 12.0, -6.0, 2.5, 5.0, 1.0, 0}};
 
 static int set_up(void **state)
 {
@@ -70,7 +70,7 @@ static int tear_down(void **state)
 /* MeV a history, by column, that the entries times mass amount to; *entries: how many there are. */
 static void energies(double out[OPENINGS], uint64_t *entries, rig *r, uint64_t seed, double keep)
 {
-	const sp_mc_particles particles = {false, &r->spectrum, 1, OPENINGS, &plane, openings};
+	const sp_mc_particles particles = {false, &r->spectrum, 1, OPENINGS, &plane, openings, NULL};
 	const sp_mc_options options = {.seed = seed, .batch_histories = 1024};
 	const sp_mc_influence_options o = {.grid = &r->where.grid,
 	                                   .rows = r->rows,
@@ -110,7 +110,7 @@ static void energies(double out[OPENINGS], uint64_t *entries, rig *r, uint64_t s
 static double deposited(rig *r, size_t opening)
 {
 	sp_mc_opening one = openings[opening];
-	const sp_mc_particles particles = {false, &r->spectrum, 1, 1, &plane, &one};
+	const sp_mc_particles particles = {false, &r->spectrum, 1, 1, &plane, &one, NULL};
 	const sp_mc_options options = {.seed = 77, .batch_histories = r->histories};
 	sp_mc_sums s;
 	sp_mc *mc = NULL;

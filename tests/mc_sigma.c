@@ -38,8 +38,8 @@ static sp_mc *create(sp_device *d, const sp_matter *m, const sp_spectrum *spectr
 {
 	const sp_mc_plane plane = {
 	        .source_mm = {0, 0, -900}, .centre_mm = {0, 0, 0}, .x_axis = {1, 0, 0}, .y_axis = {0, 1, 0}};
-	const sp_mc_opening opening = {0, 0.0, 0.0, 10.0, 9.0, 1.0};
-	const sp_mc_particles particles = {false, spectrum, 1, 1, &plane, &opening};
+	const sp_mc_opening opening = {0, 0.0, 0.0, 10.0, 9.0, 1.0, 0};
+	const sp_mc_particles particles = {false, spectrum, 1, 1, &plane, &opening, NULL};
 	const sp_mc_options options = {.seed = seed, .batch_histories = HISTORIES};
 	sp_error err = {0};
 	sp_mc *mc = NULL;

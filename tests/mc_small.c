@@ -67,8 +67,8 @@ static sp_mc *create_with(const rig *r, bool electrons, bool plain, uint32_t bat
 	                                  .centre_mm = {1.0, -8.0, 10.0},
 	                                  .x_axis = {1.0, 0.0, 0.0},
 	                                  .y_axis = {0.0, 1.0, 0.0}};
-	static const sp_mc_opening openings[] = {{0, -4.0, -2.0, 16.0, 14.0, 3.0}, {0, 9.0, 5.0, 14.0, 6.0, 1.0}};
-	const sp_mc_particles particles = {electrons, &r->spectrum, 1, 2, &plane, openings};
+	static const sp_mc_opening openings[] = {{0, -4.0, -2.0, 16.0, 14.0, 3.0, 0}, {0, 9.0, 5.0, 14.0, 6.0, 1.0, 0}};
+	const sp_mc_particles particles = {electrons, &r->spectrum, 1, 2, &plane, openings, NULL};
 	const sp_mc_options options = {
 	        .plain = plain, .seed = 20240901, .batch_histories = batch_histories, .lanes = lanes};
 	sp_error err = {0};

@@ -63,10 +63,10 @@ static void numbers_of_the_first_flight_are_even(void **state)
 {
 	enum { N = 4096, CELLS = 8 };
 	static const sp_mc_plane plane = {.parallel = true};
-	static const sp_mc_opening opening = {0, 0.0, 0.0, 1.0, 1.0, 1.0};
+	static const sp_mc_opening opening = {0, 0.0, 0.0, 1.0, 1.0, 1.0, 0};
 	mc_rig *r = *state;
 	sp_spectrum spectrum;
-	sp_mc_particles particles = {false, &spectrum, 1, 1, &plane, &opening};
+	sp_mc_particles particles = {false, &spectrum, 1, 1, &plane, &opening, NULL};
 	sp_mc_source_data data;
 	const double low[3] = {0.0, 0.0, 0.0};
 	cl_uint seed = 0x9e3779b9u;
@@ -116,11 +116,11 @@ static void histories_cover_the_openings_evenly(void **state)
 	enum { N = 3 * 4096, CELLS = 8, OPENINGS = 3 };
 	static const sp_mc_plane plane = {.parallel = true};
 	static const sp_mc_opening openings[OPENINGS] = {
-	        {0, 0.0, 0.0, 1.0, 1.0, 1.0}, {0, 5.0, 0.0, 2.0, 1.0, 3.0}, {0, 0.0, 9.0, 1.0, 4.0, 2.0}};
+	        {0, 0.0, 0.0, 1.0, 1.0, 1.0, 0}, {0, 5.0, 0.0, 2.0, 1.0, 3.0, 0}, {0, 0.0, 9.0, 1.0, 4.0, 2.0, 0}};
 	static const double total = 6.0;
 	mc_rig *r = *state;
 	sp_spectrum spectrum;
-	sp_mc_particles particles = {false, &spectrum, 1, OPENINGS, &plane, openings};
+	sp_mc_particles particles = {false, &spectrum, 1, OPENINGS, &plane, openings, NULL};
 	sp_mc_source_data data;
 	const double low[3] = {0.0, 0.0, 0.0};
 	cl_uint seed = 0x9e3779b9u;
@@ -185,12 +185,12 @@ static void emit(beam *b, mc_rig *r, bool per_solid_angle)
 	                             .x_axis = {1.0, 0.0, 0.0},
 	                             .y_axis = {0.0, 1.0, 0.0},
 	                             .direction = {0.0, 0.6, 0.8}};
-	b->openings[0] = (sp_mc_opening){0, -6.0, 3.0, 9.0, 4.0, 3.0};
-	b->openings[1] = (sp_mc_opening){0, 12.0, -2.0, 5.0, 11.0, 1.0};
-	b->openings[2] = (sp_mc_opening){1, 2.0, -1.0, 3.0, 7.0, 2.0};
+	b->openings[0] = (sp_mc_opening){0, -6.0, 3.0, 9.0, 4.0, 3.0, 0};
+	b->openings[1] = (sp_mc_opening){0, 12.0, -2.0, 5.0, 11.0, 1.0, 0};
+	b->openings[2] = (sp_mc_opening){1, 2.0, -1.0, 3.0, 7.0, 2.0, 0};
 	assert_int_equal(sp_spectrum_read(&b->spectrum, "mohan6", NULL), SP_OK);
 	{
-		const sp_mc_particles particles = {false, &b->spectrum, 2, n_openings, b->planes, b->openings};
+		const sp_mc_particles particles = {false, &b->spectrum, 2, n_openings, b->planes, b->openings, NULL};
 
 		assert_int_equal(sp_mc_source_make(&b->data, &particles, low_mm, NULL), SP_OK);
 	}

@@ -108,9 +108,10 @@ SP_SAME_SIZE(sp_mc_beam, 96);
 typedef struct {
 	float x_cm, y_cm, half_x_cm, half_y_cm;
 	sp_u32 beam;
-	sp_u32 end; /* where on the line of all particles (2^32 long) this one's share ends; the last one's is 2^32 - 1
-	             */
-	sp_u32 unused[2];
+	sp_u32 end;  /* where on the line of all particles (2^32 long) this one's share ends; the last one's is 2^32 - 1
+	              */
+	sp_u32 kind; /* of a machine's head, mc_machine.h; beam is then the interval between control points */
+	sp_u32 unused;
 } sp_mc_rectangle;
 SP_SAME_SIZE(sp_mc_rectangle, 32);
 

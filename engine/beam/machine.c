@@ -3,12 +3,41 @@
 
 #include "named_file.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const sp_embedded sp_machine_files[]; /* engine/beam/machines, embedded by the build */
 
 static const cyaml_schema_value_t number = {CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double)};
+
+static const cyaml_schema_field_t spectrum_fields[] = {
+        CYAML_FIELD_FLOAT("electron_mev", CYAML_FLAG_DEFAULT, sp_machine_spectrum, electron_mev),
+        CYAML_FIELD_FLOAT("shape", CYAML_FLAG_DEFAULT, sp_machine_spectrum, shape),
+        CYAML_FIELD_FLOAT("tungsten_g_cm2", CYAML_FLAG_DEFAULT, sp_machine_spectrum, tungsten_g_cm2),
+        CYAML_FIELD_FLOAT("aluminium_g_cm2", CYAML_FLAG_DEFAULT, sp_machine_spectrum, aluminium_g_cm2),
+        CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t extra_focal_fields[] = {
+        CYAML_FIELD_FLOAT("distance_mm", CYAML_FLAG_DEFAULT, sp_machine_extra_focal, distance_mm),
+        CYAML_FIELD_FLOAT("sigma_mm", CYAML_FLAG_DEFAULT, sp_machine_extra_focal, sigma_mm),
+        CYAML_FIELD_FLOAT("share", CYAML_FLAG_DEFAULT, sp_machine_extra_focal, share),
+        CYAML_FIELD_FLOAT("aluminium_g_cm2", CYAML_FLAG_DEFAULT, sp_machine_extra_focal, aluminium_g_cm2),
+        CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t source_fields[] = {
+        CYAML_FIELD_MAPPING("spectrum", CYAML_FLAG_DEFAULT, sp_machine_source, spectrum, spectrum_fields),
+        CYAML_FIELD_SEQUENCE_COUNT("radius_mm", CYAML_FLAG_POINTER, sp_machine_source, radius_mm, n_radii, &number, 2,
+                                   200),
+        CYAML_FIELD_SEQUENCE_COUNT("fluence", CYAML_FLAG_POINTER, sp_machine_source, fluence, n_fluence, &number, 2,
+                                   200),
+        CYAML_FIELD_SEQUENCE_COUNT("softening_g_cm2", CYAML_FLAG_POINTER, sp_machine_source, softening_g_cm2,
+                                   n_softening, &number, 2, 200),
+        CYAML_FIELD_MAPPING("extra_focal", CYAML_FLAG_DEFAULT, sp_machine_source, extra_focal, extra_focal_fields),
+        CYAML_FIELD_END,
+};
 
 static const cyaml_schema_field_t jaw_fields[] = {
         CYAML_FIELD_FLOAT("x_distance_mm", CYAML_FLAG_DEFAULT, sp_machine_jaws, x_distance_mm),
@@ -53,6 +82,7 @@ static const cyaml_schema_field_t fields[] = {
         CYAML_FIELD_FLOAT("fluence_per_mu_cm2", CYAML_FLAG_DEFAULT, sp_machine, fluence_per_mu_cm2),
         CYAML_FIELD_STRING_PTR("mlc", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, sp_machine, mlc_name, 1,
                                CYAML_UNLIMITED),
+        CYAML_FIELD_MAPPING("source", CYAML_FLAG_DEFAULT, sp_machine, source, source_fields),
         CYAML_FIELD_MAPPING("jaws", CYAML_FLAG_DEFAULT, sp_machine, jaws, jaw_fields),
         CYAML_FIELD_MAPPING("limits", CYAML_FLAG_DEFAULT, sp_machine, limits, limit_fields),
         CYAML_FIELD_MAPPING("reference", CYAML_FLAG_DEFAULT, sp_machine, reference, reference_fields),
@@ -61,9 +91,31 @@ static const cyaml_schema_field_t fields[] = {
 
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, sp_machine, fields)};
 
+static sp_status check_radii(const sp_machine_source *s, const char *path, sp_error *err)
+{
+	if (s->n_fluence != s->n_radii || s->n_softening != s->n_radii)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s: source.radius_mm, fluence and softening_g_cm2 have %u, %u and %u numbers, expected "
+		               "as many in each",
+		               path, s->n_radii, s->n_fluence, s->n_softening);
+	for (unsigned i = 0; i < s->n_radii; i++) {
+		const sp_named_range of_radius[] = {
+		        {"source.fluence", s->fluence[i], 1e-3, 100.0},
+		        {"source.softening_g_cm2", s->softening_g_cm2[i], -200.0, 200.0},
+		        {"source.radius_mm", s->radius_mm[i], i ? s->radius_mm[i - 1] + 0.1 : 0.0, i ? 1000.0 : 0.0},
+		};
+		sp_status st = sp_named_file_check(of_radius, 3, path, err);
+
+		if (st != SP_OK)
+			return st;
+	}
+	return SP_OK;
+}
+
 static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 {
 	const sp_machine_limits *l = &m->limits;
+	double nearest = fmin(m->jaws.x_distance_mm, m->jaws.y_distance_mm);
 	const sp_named_range ranges[] = {
 	        {"energy_mv", m->energy_mv, 1.0, 30.0},
 	        {"sad_mm", m->sad_mm, 100.0, 10000.0},
@@ -71,6 +123,14 @@ static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 	        {"source_fwhm_mm[1]", m->source_fwhm_mm[1], 0.0, 20.0},
 	        {"collimator_mm", m->collimator_mm, 50.0, m->sad_mm},
 	        {"fluence_per_mu_cm2", m->fluence_per_mu_cm2, 1e3, 1e15},
+	        {"source.spectrum.electron_mev", m->source.spectrum.electron_mev, 1.0, 29.0},
+	        {"source.spectrum.shape", m->source.spectrum.shape, -1.99, 10.0},
+	        {"source.spectrum.tungsten_g_cm2", m->source.spectrum.tungsten_g_cm2, 0.0, 100.0},
+	        {"source.spectrum.aluminium_g_cm2", m->source.spectrum.aluminium_g_cm2, 0.0, 200.0},
+	        {"source.extra_focal.distance_mm", m->source.extra_focal.distance_mm, 1.0, 0.9 * nearest},
+	        {"source.extra_focal.sigma_mm", m->source.extra_focal.sigma_mm, 0.1, 100.0},
+	        {"source.extra_focal.share", m->source.extra_focal.share, 0.0, 0.5},
+	        {"source.extra_focal.aluminium_g_cm2", m->source.extra_focal.aluminium_g_cm2, -100.0, 100.0},
 	        {"jaws.x_distance_mm", m->jaws.x_distance_mm, 50.0, 0.9 * m->sad_mm},
 	        {"jaws.y_distance_mm", m->jaws.y_distance_mm, 50.0, 0.9 * m->sad_mm},
 	        {"jaws.transmission", m->jaws.transmission, 0.0, 0.2},
@@ -94,7 +154,9 @@ static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 	        {"reference.gy_per_mu", m->reference.gy_per_mu, 1e-4, 1.0},
 	};
 
-	return sp_named_file_check(ranges, sizeof ranges / sizeof *ranges, path, err);
+	sp_status st = check_radii(&m->source, path, err);
+
+	return st == SP_OK ? sp_named_file_check(ranges, sizeof ranges / sizeof *ranges, path, err) : st;
 }
 
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err)

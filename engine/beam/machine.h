@@ -27,6 +27,31 @@ typedef struct {
 	double ssd_mm, depth_mm, field_mm, gy_per_mu;
 } sp_machine_reference;
 
+/* Bremsstrahlung of a target behind tungsten and aluminium (Ali and Rogers, Phys. Med. Biol. 57 (2012) 31, eq. 12):
+ * energy fluence by energy, x = E / electron_mev,
+ *     (1 + shape x + x^2) (ln(electron_mev (electron_mev - E) / E + 1.65) - 0.5) exp(-tungsten mu_W - aluminium mu_Al)
+ */
+typedef struct {
+	double electron_mev, shape, tungsten_g_cm2, aluminium_g_cm2;
+} sp_machine_spectrum;
+
+/* Photons scattered in the head (primary collimator, flattening filter): a Gaussian source below the target. */
+typedef struct {
+	double distance_mm, sigma_mm;
+	double share;           /* of the target's fluence on the axis, where nothing shades the source */
+	double aluminium_g_cm2; /* harder (or softer, below 0) than the axis' spectrum by this much filter */
+} sp_machine_extra_focal;
+
+/* What leaves the head in an open field. radius: in the isocentre plane, ascending from 0. */
+typedef struct {
+	sp_machine_spectrum spectrum; /* on the axis */
+	double *radius_mm;
+	double *fluence;                          /* photons per area in that plane over those on the axis */
+	double *softening_g_cm2;                  /* of aluminium that the spectrum lacks against that on the axis */
+	unsigned n_radii, n_fluence, n_softening; /* all the same */
+	sp_machine_extra_focal extra_focal;
+} sp_machine_source;
+
 typedef struct {
 	char *name;
 	double energy_mv;
@@ -38,6 +63,7 @@ typedef struct {
 	double fluence_per_mu_cm2; /* photons per cm2 in the isocentre plane in air for 1 MU, open field, on the axis */
 	char *mlc_name;            /* of the leaf file; NULL: the machine has jaws only */
 	sp_mlc *mlc;               /* for this machine's beam; NULL: jaws only */
+	sp_machine_source source;
 	sp_machine_jaws jaws;
 	sp_machine_limits limits;
 	sp_machine_reference reference;

@@ -45,16 +45,25 @@ static sp_status send_tables(sp_mc *mc, const sp_mc_tables *t, sp_error *err)
 	return st;
 }
 
-static sp_status send_source(sp_mc *mc, const sp_mc_source_data *s, const sp_mc_particles *p, sp_error *err)
+static sp_status send_source(sp_mc *mc, const sp_mc_source_data *s, sp_error *err)
 {
-	sp_status st;
+	const struct {
+		size_t bytes;
+		const void *data;
+		const char *what;
+	} parts[] = {{sizeof s->head, &s->head, "source"},
+	             {s->n_beams * sizeof *s->beams, s->beams, "beams"},
+	             {s->n_rectangles * sizeof *s->rectangles, s->rectangles, "openings"},
+	             {s->n_spectra * (SP_MC_SPECTRUM + 1) * sizeof(float), s->spectrum, "spectrum"},
+	             {sizeof s->alpha, s->alpha, "sequence"},
+	             {sizeof s->machine, &s->machine, "machine's head"},
+	             {s->n_intervals * sizeof *s->intervals, s->intervals, "control points"},
+	             {s->n_numbers * sizeof *s->numbers, s->numbers, "leaves"}};
+	sp_status st = SP_OK;
 
-	if ((st = add_buffer(mc, sizeof s->head, &s->head, "source", err)) != SP_OK ||
-	    (st = add_buffer(mc, p->n_planes * sizeof *s->beams, s->beams, "beams", err)) != SP_OK ||
-	    (st = add_buffer(mc, p->n_openings * sizeof *s->rectangles, s->rectangles, "openings", err)) != SP_OK ||
-	    (st = add_buffer(mc, (SP_MC_SPECTRUM + 1) * sizeof(float), s->spectrum, "spectrum", err)) != SP_OK)
-		return st;
-	return add_buffer(mc, sizeof s->alpha, s->alpha, "sequence", err);
+	for (size_t i = 0; st == SP_OK && i < sizeof parts / sizeof *parts; i++)
+		st = add_buffer(mc, parts[i].bytes, parts[i].data, parts[i].what, err);
+	return st;
 }
 
 static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geometry, const sp_grid *tally)
@@ -152,9 +161,9 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	if ((st = add_buffer(mc, sizeof setup, &setup, "Monte Carlo setup", err)) != SP_OK ||
 	    (st = add_buffer(mc, geometry.n_voxels * sizeof(sp_u32), geometry.voxels, "voxels", err)) != SP_OK ||
 	    (st = add_buffer(mc, geometry.n_bricks * sizeof(sp_mc_brick), geometry.bricks, "bricks", err)) != SP_OK ||
-	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, particles, err)) != SP_OK)
+	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, err)) != SP_OK)
 		goto cleanup;
-	mc->n_openings = particles->n_openings;
+	mc->n_openings = source.n_rectangles;
 	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8,
 	                           NULL, "tally", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->counter, mc->device, CL_MEM_READ_WRITE, 4, NULL, "counter", err)) != SP_OK ||
@@ -171,9 +180,9 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 		goto cleanup;
 	snprintf(mc->options, sizeof mc->options,
 	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_SAME_GRID=%d "
-	         "-cl-fast-relaxed-math",
+	         "-DSP_HEAD=%d -cl-fast-relaxed-math",
 	         tables.n_materials, lanes_of(mc, o), o->plain ? 1 : MOST_SITES, !o->plain,
-	         sp_grid_equal(tally, &where->grid));
+	         sp_grid_equal(tally, &where->grid), particles->head != NULL);
 	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies > 1);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
 	    SP_OK)

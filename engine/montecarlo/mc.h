@@ -31,14 +31,18 @@ typedef struct {
 	size_t plane;
 	double x_mm, y_mm, half_x_mm, half_y_mm; /* in the plane, from its centre */
 	double weight;                           /* share of the particles, any scale */
+	uint32_t kind;                           /* of a machine's head (cl_kernels/shared/mc_head.h); else 0 */
 } sp_mc_opening;
+
+typedef struct sp_mc_head_source sp_mc_head_source; /* mc_head.h */
 
 typedef struct {
 	bool electrons;
-	const sp_spectrum *spectrum;
+	const sp_spectrum *spectrum; /* with a head: its highest energy counts */
 	size_t n_planes, n_openings;
 	const sp_mc_plane *planes;
 	const sp_mc_opening *openings;
+	const sp_mc_head_source *head; /* NULL, or a machine's head, in place of planes and openings */
 } sp_mc_particles;
 
 typedef struct {

@@ -3,9 +3,10 @@
 #define SP_MC_INTERNAL_H
 
 #include "mc.h"
+#include "mc_head.h"
 #include "mc_tables.h"
 
-enum { SP_MC_MAX_BUFFERS = 20, SP_MC_GPU_GROUP = 32 };
+enum { SP_MC_MAX_BUFFERS = 24, SP_MC_GPU_GROUP = 32 };
 
 /* mc.c runs batches, mc_influence.c columns of a matrix. buffer: the arguments that all kernels of transport begin
  * with.
@@ -47,8 +48,12 @@ typedef struct {
 	sp_mc_source head;
 	sp_mc_beam *beams;
 	sp_mc_rectangle *rectangles;
-	float *spectrum; /* SP_MC_SPECTRUM + 1 */
+	float *spectrum; /* n_spectra of SP_MC_SPECTRUM + 1 */
+	size_t n_beams, n_rectangles, n_spectra, n_intervals, n_numbers;
 	sp_u32 alpha[SP_MC_DIMS];
+	sp_mc_head machine; /* what follows is empty without a head */
+	sp_mc_interval *intervals;
+	float *numbers;
 } sp_mc_source_data;
 
 /* low_edge_mm: the low corner of the geometry's grid. */

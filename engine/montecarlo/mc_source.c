@@ -42,21 +42,40 @@ static void axis(float out[4], const double in[3])
 	out[3] = 0.0f;
 }
 
-sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, const double low_mm[3], sp_error *err)
+static void fill_spectrum(float out[SP_MC_SPECTRUM + 1], const sp_spectrum *s)
 {
-	double sum = 0.0, so_far = 0.0;
-
-	*out = (sp_mc_source_data){.head = {.n_rectangles = (sp_u32)p->n_openings, .electrons = p->electrons}};
-	out->beams = sp_alloc_array(p->n_planes, sizeof *out->beams);
-	out->rectangles = sp_alloc_array(p->n_openings, sizeof *out->rectangles);
-	out->spectrum = sp_alloc_array(SP_MC_SPECTRUM + 1, sizeof *out->spectrum);
-	if (!out->beams || !out->rectangles || !out->spectrum) {
-		sp_mc_source_finish(out);
-		return sp_fail(err, SP_NO_MEMORY, "no memory for a source of %zu openings", p->n_openings);
-	}
-	memcpy(out->alpha, steps, sizeof steps);
 	for (size_t i = 0; i <= SP_MC_SPECTRUM; i++)
-		out->spectrum[i] = (float)sp_spectrum_energy(p->spectrum, (double)i / SP_MC_SPECTRUM);
+		out[i] = (float)sp_spectrum_energy(s, (double)i / SP_MC_SPECTRUM);
+}
+
+static sp_status reserve(sp_mc_source_data *s, sp_error *err)
+{
+	s->beams = sp_alloc_array(s->n_beams, sizeof *s->beams);
+	s->rectangles = sp_alloc_array(s->n_rectangles, sizeof *s->rectangles);
+	s->spectrum = sp_alloc_array(s->n_spectra * (SP_MC_SPECTRUM + 1), sizeof *s->spectrum);
+	s->intervals = sp_alloc_array(s->n_intervals, sizeof *s->intervals);
+	s->numbers = sp_alloc_array(s->n_numbers, sizeof *s->numbers);
+	if (s->beams && s->rectangles && s->spectrum && s->intervals && s->numbers)
+		return SP_OK;
+	sp_mc_source_finish(s);
+	return sp_fail(err, SP_NO_MEMORY, "no memory for a source of %zu openings", s->n_rectangles);
+}
+
+static void fill_head(sp_mc_source_data *out, const sp_mc_head_source *h, const double low_mm[3])
+{
+	out->machine = h->head;
+	memcpy(out->numbers, h->numbers, h->n_numbers * sizeof *h->numbers);
+	for (size_t i = 0; i < h->n_intervals; i++) {
+		out->intervals[i] = h->intervals[i];
+		place(out->intervals[i].isocentre, h->isocentres_mm + 3 * i, low_mm);
+	}
+	for (size_t i = 0; i < h->n_spectra; i++)
+		fill_spectrum(out->spectrum + i * (SP_MC_SPECTRUM + 1), h->spectra + i);
+}
+
+static void fill_beams(sp_mc_source_data *out, const sp_mc_particles *p, const double low_mm[3])
+{
+	fill_spectrum(out->spectrum, p->spectrum);
 	for (size_t i = 0; i < p->n_planes; i++) {
 		const sp_mc_plane *from = p->planes + i;
 		sp_mc_beam *b = out->beams + i;
@@ -73,20 +92,43 @@ sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, co
 		b->distance_cm = (float)(0.1 * sqrt(d2));
 		b->isotropic = from->per_solid_angle ? (float)mean_cos3(p->openings, sqrt(d2)) : 0.0f;
 	}
-	for (size_t i = 0; i < p->n_openings; i++)
-		sum += p->openings[i].weight;
-	for (size_t i = 0; i < p->n_openings; i++) {
-		const sp_mc_opening *o = p->openings + i;
+}
+
+sp_status sp_mc_source_make(sp_mc_source_data *out, const sp_mc_particles *p, const double low_mm[3], sp_error *err)
+{
+	const sp_mc_head_source *h = p->head;
+	const sp_mc_opening *openings = h ? h->openings : p->openings;
+	size_t n = h ? h->n_openings : p->n_openings;
+	double sum = 0.0, so_far = 0.0;
+	sp_status st;
+
+	*out = (sp_mc_source_data){.head = {.n_rectangles = (sp_u32)n, .electrons = p->electrons},
+	                           .n_rectangles = n,
+	                           .n_beams = h ? 1 : p->n_planes,
+	                           .n_spectra = h ? h->n_spectra : 1,
+	                           .n_intervals = h ? h->n_intervals : 1,
+	                           .n_numbers = h ? h->n_numbers : 1};
+	if ((st = reserve(out, err)) != SP_OK)
+		return st;
+	memcpy(out->alpha, steps, sizeof steps);
+	if (h)
+		fill_head(out, h, low_mm);
+	else
+		fill_beams(out, p, low_mm);
+	for (size_t i = 0; i < n; i++)
+		sum += openings[i].weight;
+	for (size_t i = 0; i < n; i++) {
+		const sp_mc_opening *o = openings + i;
 
 		so_far += o->weight;
-		out->rectangles[i] =
-		        (sp_mc_rectangle){(float)(0.1 * o->x_mm),
-		                          (float)(0.1 * o->y_mm),
-		                          (float)(0.1 * o->half_x_mm),
-		                          (float)(0.1 * o->half_y_mm),
-		                          (sp_u32)o->plane,
-		                          i + 1 == p->n_openings ? UINT32_MAX : (sp_u32)(so_far / sum * 4294967295.0),
-		                          {0, 0}};
+		out->rectangles[i] = (sp_mc_rectangle){(float)(0.1 * o->x_mm),
+		                                       (float)(0.1 * o->y_mm),
+		                                       (float)(0.1 * o->half_x_mm),
+		                                       (float)(0.1 * o->half_y_mm),
+		                                       (sp_u32)o->plane,
+		                                       i + 1 == n ? UINT32_MAX : (sp_u32)(so_far / sum * 4294967295.0),
+		                                       o->kind,
+		                                       0};
 	}
 	return SP_OK;
 }
@@ -96,5 +138,7 @@ void sp_mc_source_finish(sp_mc_source_data *s)
 	free(s->beams);
 	free(s->rectangles);
 	free(s->spectrum);
+	free(s->intervals);
+	free(s->numbers);
 	*s = (sp_mc_source_data){0};
 }

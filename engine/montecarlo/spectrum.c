@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern const sp_embedded sp_spectra[]; /* the files of engine/montecarlo/spectra */
 
@@ -91,6 +92,21 @@ sp_status sp_spectrum_mono(sp_spectrum *out, double energy_mev, sp_error *err)
 	}
 	out->low_mev[0] = out->high_mev[0] = energy_mev;
 	out->cumulative[0] = 1.0;
+	return SP_OK;
+}
+
+sp_status sp_spectrum_copy(sp_spectrum *out, const sp_spectrum *s, sp_error *err)
+{
+	sp_status st;
+
+	*out = (sp_spectrum){0};
+	if ((st = reserve(out, s->n_bins, err)) != SP_OK) {
+		sp_spectrum_finish(out);
+		return st;
+	}
+	memcpy(out->low_mev, s->low_mev, s->n_bins * sizeof *s->low_mev);
+	memcpy(out->high_mev, s->high_mev, s->n_bins * sizeof *s->high_mev);
+	memcpy(out->cumulative, s->cumulative, s->n_bins * sizeof *s->cumulative);
 	return SP_OK;
 }
 

@@ -21,6 +21,8 @@ sp_status sp_spectrum_read(sp_spectrum *out, const char *name_or_path, sp_error 
 /* All photons of one energy. */
 sp_status sp_spectrum_mono(sp_spectrum *out, double energy_mev, sp_error *err);
 
+sp_status sp_spectrum_copy(sp_spectrum *out, const sp_spectrum *s, sp_error *err);
+
 void sp_spectrum_finish(sp_spectrum *s);
 
 /* The energy below which the share u (0..1) of the photons lies. */

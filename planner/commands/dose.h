@@ -20,7 +20,7 @@ typedef struct {
 } sp_dose_mc_options;
 
 typedef struct {
-	const char *case_path, *plan_path, *output, *machine, *device, *spectrum;
+	const char *case_path, *plan_path, *output, *machine, *mlc, *device, *spectrum;
 	bool monte_carlo, open_field, has_grid, has_ssd, has_field;
 	double grid_mm[3];
 	sp_open_field field;

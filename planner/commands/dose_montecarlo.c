@@ -11,12 +11,14 @@
 #include "alloc.h"
 #include "atomic_file.h"
 #include "case_setup.h"
+#include "delivery_dose.h"
 #include "clock.h"
 #include "log.h"
 #include "machine.h"
 #include "matter.h"
 #include "mc_beams.h"
 #include "mc_file.h"
+#include "mc_head.h"
 #include "mc_job.h"
 #include "mc_to_water.h"
 #include "plan_file.h"
@@ -83,13 +85,16 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 
 	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK)
 		return st;
-	if (o->plan_path && (st = sp_plan_read(&w->plan, o->plan_path, err)) != SP_OK)
+	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;
-	if (o->plan_path && (!w->plan->beams || !w->plan->weights))
-		return sp_fail(err, SP_BAD_INPUT, "%s has no bixel weights to compute a dose from", o->plan_path);
+	if (o->plan_path && !w->plan->delivery && (!w->plan->beams || !w->plan->weights))
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has neither control points nor bixel weights to compute a dose from", o->plan_path);
 	sha = w->plan ? json_string_value(json_object_get(w->plan->provenance, "case_sha256")) : NULL;
 	if (sha && strcmp(sha, w->c->sha256) != 0)
 		sp_log_warning("%s was made for another case than %s", o->plan_path, o->case_path);
+	if (w->plan && w->plan->delivery) /* its spectrum comes with the beams */
+		return sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
 	if ((st = sp_machine_read(&w->machine,
 	                          o->machine                    ? o->machine
 	                          : w->plan && w->plan->machine ? w->plan->machine
@@ -106,6 +111,15 @@ static sp_status make_beams(work *w, const sp_dose_options *o, sp_error *err)
 {
 	double before_mm = fmin(sp_grid_low_edge_mm(&w->c->ct, 2), 0.0) - 1.0;
 
+	sp_status st;
+
+	if (w->plan && w->plan->delivery) {
+		st = sp_mc_beams_of_delivery(&w->beams, w->plan->delivery, w->machine, w->c->patient_position,
+		                             w->matter, err);
+		if (st == SP_OK && w->c->prescription.present && w->c->prescription.fractions > 0)
+			w->beams.particles *= w->c->prescription.fractions; /* the plan's monitor units are one's */
+		return st == SP_OK ? sp_spectrum_copy(&w->spectrum, w->beams.head->spectra, err) : st;
+	}
 	if (w->plan)
 		return sp_mc_beams_of_plan(&w->beams, w->plan->beams, w->plan->weights, w->machine->fluence_per_mu_cm2,
 		                           err);
@@ -115,8 +129,12 @@ static sp_status make_beams(work *w, const sp_dose_options *o, sp_error *err)
 
 static sp_status choose_grid(work *w, const sp_dose_options *o, sp_error *err)
 {
+	const double own_mm[3] = {2.5, 2.5, 2.5};
+
 	if (o->has_grid)
 		return sp_setup_dose_grid(&w->grid, w->c, o->grid_mm, err);
+	if (w->plan && w->plan->dose_grid.n[0] == 0) /* a plan without a dose */
+		return sp_setup_dose_grid(&w->grid, w->c, own_mm, err);
 	w->grid = w->plan ? w->plan->dose_grid : w->c->ct;
 	return SP_OK;
 }
@@ -152,6 +170,18 @@ static void write_spectrum(FILE *f, const sp_spectrum *s)
 	        s->high_mev[s->n_bins - 1], sp_spectrum_mean_energy(s), hash);
 }
 
+static void write_head(FILE *f, const work *w)
+{
+	const sp_mc_head_source *h = w->beams.head;
+	char head[65], moves[65], numbers[65];
+
+	sp_sha256_bytes(head, &h->head, sizeof h->head);
+	sp_sha256_bytes(moves, h->intervals, h->n_intervals * sizeof *h->intervals);
+	sp_sha256_bytes(numbers, h->numbers, h->n_numbers * sizeof *h->numbers);
+	fprintf(f, "machine: %s, head %.16s, control points %.16s, leaves %.16s, %.17g photons\n", w->machine->name,
+	        head, moves, numbers, h->particles);
+}
+
 /* All that the sums depend on, line by line. */
 static sp_status configure(work *w, const sp_dose_options *o, sp_error *err)
 {
@@ -173,7 +203,9 @@ static sp_status configure(work *w, const sp_dose_options *o, sp_error *err)
 	        w->plan          ? "plan"
 	        : o->mc.parallel ? "parallel"
 	                         : "point");
-	if (w->plan)
+	if (w->beams.head)
+		write_head(f, w);
+	else if (w->plan)
 		fprintf(f, "machine: %s, %.17g photons/cm2\n", w->machine->name, w->machine->fluence_per_mu_cm2);
 	else
 		fprintf(f, "field: %.17g x %.17g mm, ssd %.17g mm\n", o->field.field_mm[0], o->field.field_mm[1],
@@ -221,7 +253,7 @@ static sp_status set_up(work *w, const sp_dose_options *o, sp_error *err)
 	if ((st = describe_matter(w, o, err)) != SP_OK || (st = configure(w, o, err)) != SP_OK ||
 	    (st = sp_mc_create(&w->mc, w->device, w->matter, &w->where, &w->grid,
 	                       &(sp_mc_particles){mc->electrons, &w->spectrum, w->beams.n_planes, w->beams.n_openings,
-	                                          w->beams.planes, w->beams.openings},
+	                                          w->beams.planes, w->beams.openings, w->beams.head},
 	                       &w->options, err)) != SP_OK)
 		return st;
 	sp_log_info("Monte Carlo: starts after %.1f s", sp_clock_seconds() - start);

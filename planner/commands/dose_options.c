@@ -19,9 +19,10 @@ static const char help[] =
         "  -o, --output DOSE      where to write it (HDF5: /dose/dose_gy or /dose/dose_gy_per_particle)\n"
         "  --engine pencil|mc     finite-size pencil beam, or Monte Carlo (default: pencil, unless an option below\n"
         "                         needs mc)\n"
-        "  --grid-mm X[xYxZ]      spacing of the dose grid (default: the plan's; for a field the CT's with mc,\n"
-        "                         1.25x1.25x1 with pencil)\n"
+        "  --grid-mm X[xYxZ]      spacing of the dose grid (default: the plan's, or 2.5 where it has none; for a\n"
+        "                         field the CT's with mc, 1.25x1.25x1 with pencil)\n"
         "  --machine NAME|FILE    default: the plan's, or generic-6mv\n"
+        "  --mlc NAME|FILE        leaves of a plan with control points (default: the plan's, or the machine's)\n"
         "  --source point         a field instead of a plan; mc also: parallel\n"
         "  --ssd-mm S             source to surface\n"
         "  --field-mm X[xY]       its sides, 1000 mm from a point source\n"
@@ -29,7 +30,8 @@ static const char help[] =
         "  --spectrum NAME|FILE   of the field (mohan6) instead of the machine's; pencil: kernels of that name\n"
         "  --device SELECTOR      number or part of the name of the OpenCL device\n"
         "\n"
-        "Monte Carlo (a plan's beams come from a point so far: no focal spot, no head scatter):\n"
+        "Monte Carlo (bixels of a fluence plan get photons from a point; control points from a model of the machine's\n"
+        "head: focal spot, extra-focal source, jaws, leaves):\n"
         "  --energy-mev E         all particles of the field have this energy\n"
         "  --uncertainty U%       stop at this mean standard uncertainty where the dose is above half of its maximum\n"
         "                         (default 1%)\n"
@@ -56,6 +58,7 @@ enum {
 	ENGINE = 256,
 	GRID,
 	MACHINE,
+	MLC,
 	SOURCE,
 	SSD,
 	FIELD,
@@ -84,6 +87,7 @@ static const struct option known[] = {{"output", required_argument, NULL, 'o'},
                                       {"engine", required_argument, NULL, ENGINE},
                                       {"grid-mm", required_argument, NULL, GRID},
                                       {"machine", required_argument, NULL, MACHINE},
+                                      {"mlc", required_argument, NULL, MLC},
                                       {"source", required_argument, NULL, SOURCE},
                                       {"ssd-mm", required_argument, NULL, SSD},
                                       {"field-mm", required_argument, NULL, FIELD},
@@ -138,6 +142,9 @@ static bool take_common(sp_dose_options *o, int option, const char *text)
 		return sp_option_sizes(o->grid_mm, 3, text, 0.25, 50.0);
 	case MACHINE:
 		o->machine = text;
+		return true;
+	case MLC:
+		o->mlc = text;
 		return true;
 	case SOURCE:
 		o->open_field = true;

@@ -1,0 +1,13 @@
+/* The photon spectra of a machine, from the formula in its file. */
+#ifndef SP_MACHINE_SPECTRUM_H
+#define SP_MACHINE_SPECTRUM_H
+
+#include "machine.h"
+#include "matter.h"
+#include "spectrum.h"
+
+/* less_aluminium_g_cm2: what the spectrum has less of in its way than the formula says. */
+sp_status sp_machine_spectrum_make(sp_spectrum *out, const sp_machine_spectrum *s, double less_aluminium_g_cm2,
+                                   const sp_matter *m, sp_error *err);
+
+#endif
