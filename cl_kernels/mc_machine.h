@@ -73,7 +73,7 @@ static float through_leaves(const head_tables *t, global const sp_mc_interval *w
 }
 
 /* Cosine and sine of an angle in turns. */
-static void turned(float *c, float *s, float turns)
+static void angle_of(float *c, float *s, float turns)
 {
 	direction_of(c, s, turns - floor(turns));
 }
@@ -85,9 +85,9 @@ static void head_axes(float3 *x_axis, float3 *y_axis, float3 *towards_source, co
 	float cg, sg, cb, sb, cc, sc;
 	float3 in[3], *const out[3] = {x_axis, y_axis, towards_source};
 
-	turned(&cg, &sg, w->gantry[0] + share * w->gantry[1]);
-	turned(&cb, &sb, w->collimator[0] + share * w->collimator[1]);
-	turned(&cc, &sc, w->couch[0] + share * w->couch[1]);
+	angle_of(&cg, &sg, w->gantry[0] + share * w->gantry[1]);
+	angle_of(&cb, &sb, w->collimator[0] + share * w->collimator[1]);
+	angle_of(&cc, &sc, w->couch[0] + share * w->couch[1]);
 	in[0] = (float3)(cb * cg, sb, -cb * sg);
 	in[1] = (float3)(-sb * cg, cb, sb * sg);
 	in[2] = (float3)(sg, 0.0f, cg);

@@ -277,7 +277,7 @@ kernel void source_samples(global float *out, uint n, constant sp_mc_source *sou
 	from.spectrum = spectrum;
 	rectangle = find_rectangle(&from, (uint)(numbers[i] * 4294967040.0f));
 	p = start_photon(&from, rectangle, 2.0f * numbers[2 * n + i] - 1.0f, 2.0f * numbers[3 * n + i] - 1.0f,
-	                 sample_energy(&from, numbers[n + i]));
+	                 sample_energy(&from, 0, numbers[n + i]));
 	out[i] = (float)rectangle;
 	out[n + i] = p.energy;
 	out[2 * n + i] = p.weight;
@@ -337,4 +337,39 @@ kernel void site_samples(global float *out, uint n, uint seed, constant sp_mc_se
 	}
 	out[5 * m + i] = sites.there ? (float)(block * SP_LANES + lane_number) : -1.0f;
 	out[5 * m + n + i] = (float)sites.alike;
+}
+
+/* What gets through the leaves of interval 0 at (x, y): places: x, y (cm in the isocentre plane) and the share of the
+ * way between the control points, each [n]. */
+kernel void leaf_samples(global float *out, uint n, constant sp_mc_head *head, global const sp_mc_interval *intervals,
+                         global const float *numbers, global const float *places)
+{
+	uint i = get_global_id(0);
+	head_tables t = {head, intervals, numbers};
+
+	if (i < n)
+		out[i] = through_leaves(&t, intervals, places[i], places[n + i], places[2 * n + i]);
+}
+
+/* Photons of one rectangle, evenly over it: out: weight, x, y, z, u, v, w, row of the energies, each [n]. */
+kernel void head_samples(global float *out, uint n, constant sp_mc_head *head, global const sp_mc_interval *intervals,
+                         global const float *numbers, global const sp_mc_rectangle *rectangle)
+{
+	uint i = get_global_id(0), row;
+	head_tables t = {head, intervals, numbers};
+	uint2 key = (uint2)(7, 0x48454144u);
+	float4 where = uniform4(philox((uint4)(i, 0, 1, 0), key));
+	photon p;
+
+	if (i >= n)
+		return;
+	p = leave_head(&row, &t, *rectangle, 2.0f * where.x - 1.0f, 2.0f * where.y - 1.0f, (uint4)(i, 0, 0, 0), key);
+	out[i] = p.weight;
+	out[n + i] = p.x;
+	out[2 * n + i] = p.y;
+	out[3 * n + i] = p.z;
+	out[4 * n + i] = p.u;
+	out[5 * n + i] = p.v;
+	out[6 * n + i] = p.w;
+	out[7 * n + i] = (float)row;
 }
