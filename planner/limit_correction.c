@@ -89,9 +89,9 @@ static void move_share(sp_term *t, const sp_metric *m, bool upper, const sp_dvh 
 	t->dose_gy = aim_gy;
 }
 
-sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_case *c, const sp_grid *grid,
-                          const float *dose_gy, const float *rows_dose, double prescription_gy, bool correct,
-                          sp_error *err)
+sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, size_t scenario, const sp_case *c,
+                          const sp_grid *grid, const float *dose_gy, const float *rows_dose, double prescription_gy,
+                          bool correct, sp_error *err)
 {
 	*out = (sp_limit_standing){-INFINITY, 0.0};
 	for (size_t i = 0; i < p->n_limits; i++) {
@@ -104,6 +104,8 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_c
 		const char *silent;
 		bool binds;
 
+		if (l->scenario != scenario)
+			continue;
 		if ((st = sp_metric_parse(&metric, l->limit->metric, err)) != SP_OK ||
 		    (st = sp_dvh_of_structures(&dvh, &outside_cc, c, l->which, l->n, grid, dose_gy, err)) != SP_OK)
 			return st;

@@ -12,10 +12,11 @@ typedef struct {
 	double worst_slack_gy; /* how far below its limit a term that binds is judged */
 } sp_limit_standing;
 
-/* Judges the problem's hard limits on a dose ([z][y][x]); rows_dose is the optimiser's own, one a row. Limits on
- * volumes (V17Gy) are judged, but only dose limits have a term that can move. With correct = false nothing moves. */
-sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, const sp_case *c, const sp_grid *grid,
-                          const float *dose_gy, const float *rows_dose, double prescription_gy, bool correct,
-                          sp_error *err);
+/* Judges the problem's hard limits in one scenario (0: as planned) on its dose ([z][y][x]); rows_dose is the
+ * optimiser's own, one a row. Limits on volumes (V17Gy) are judged, but only dose limits have a term that can move.
+ * With correct = false nothing moves. */
+sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, size_t scenario, const sp_case *c,
+                          const sp_grid *grid, const float *dose_gy, const float *rows_dose, double prescription_gy,
+                          bool correct, sp_error *err);
 
 #endif

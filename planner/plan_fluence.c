@@ -17,6 +17,7 @@
 #include "mc_case.h"
 #include "pencil.h"
 #include "plan_problem.h"
+#include "robust_rows.h"
 
 /* Corrections of the limits; most cases need four. */
 #define MAX_ROUNDS 10
@@ -50,6 +51,7 @@ typedef struct {
 	const sp_case *c;
 	engine *engine;
 	sp_plan_problem *problem;
+	sp_robust_rows *robust; /* NULL: the patient lies as planned */
 	double dose_gy, shown_s;
 	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
 	int round;
@@ -141,8 +143,41 @@ static sp_status whole_dose(search *s, const double *weights, const float *rows_
  * weights tell most of it, so that the search does not first solve a problem without it. */
 static sp_status estimate_offset(void *context, const double *weights, const float *rows_dose, sp_error *err)
 {
+	search *s = context;
+	sp_status st = whole_dose(s, weights, rows_dose);
+
 	(void)err; /* the search's own */
-	return whole_dose(context, weights, rows_dose);
+	if (st == SP_OK && s->robust)
+		sp_robust_rows_guess_offset(s->robust, s->offset);
+	return st;
+}
+
+/* The same as correct_limits for the scenarios of set-up errors; *standing becomes the worse of both. */
+static sp_status correct_scenarios(search *s, sp_limit_standing *standing, const double *weights,
+                                   const float *rows_dose)
+{
+	sp_limit_standing worst;
+	double before = sp_clock_seconds();
+	sp_status st = SP_OK;
+
+	if (!s->robust)
+		return st;
+	st = sp_robust_rows_judge(&worst, s->robust, s->problem, s->c, s->engine->pencil, weights, rows_dose, s->offset,
+	                          s->dose_gy, true, s->err);
+	s->plan->dose_seconds += sp_clock_seconds() - before;
+	standing->worst_miss_gy = fmax(standing->worst_miss_gy, worst.worst_miss_gy);
+	/* many scenarios hold one limit, each with a term of its own: the last tenths of one of them cost little */
+	standing->worst_slack_gy = fmax(standing->worst_slack_gy, 0.5 * worst.worst_slack_gy);
+	return st;
+}
+
+/* Interrupted: these weights are the best so far; the end computes their dose. */
+static sp_status stop_here(bool *go_on, sp_error *err)
+{
+	*go_on = false;
+	if (err)
+		*err = (sp_error){0};
+	return SP_OK;
 }
 
 /* The optimiser has come near its end: judges the limits as the evaluation will, moves their terms where they differ,
@@ -161,20 +196,20 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		plan->dose_gy[p->voxels[i]] = rows_dose[i];
 	s->dose_is_whole = false;
 	if (s->round > 0)
-		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+		st = sp_limits_judge(&standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
 		                     s->dose_gy, false, err);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
 	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
 		st = whole_dose(s, weights, rows_dose);
-	if (st == SP_INTERRUPTED) { /* these weights are the best so far; the end computes their dose */
-		*go_on = false;
-		if (err)
-			*err = (sp_error){0};
-		return SP_OK;
-	}
+	if (st == SP_INTERRUPTED)
+		return stop_here(go_on, err);
 	if (st == SP_OK)
-		st = sp_limits_judge(&standing, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+		st = sp_limits_judge(&standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
 		                     s->dose_gy, true, err);
+	if (st == SP_OK)
+		st = correct_scenarios(s, &standing, weights, rows_dose);
+	if (st == SP_INTERRUPTED)
+		return stop_here(go_on, err);
 	if (st != SP_OK)
 		return st;
 	s->round++;
@@ -210,7 +245,7 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 {
 	sp_fluence_plan *plan = s->plan;
 	double before = sp_clock_seconds(), dose_before = plan->dose_seconds;
-	float *rows_dose = sp_alloc_array(s->problem->n_voxels, sizeof *rows_dose);
+	float *rows_dose = sp_alloc_array(sp_influence_rows(matrix), sizeof *rows_dose);
 	sp_optimise_options options = {.max_seconds = max_seconds,
 	                               .tolerance = 3e-4,
 	                               .limit_tolerance_gy = 0.1,
@@ -228,6 +263,9 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	plan->optimise_seconds = sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
 	if (st == SP_OK)
 		st = final_dose(s, rows_dose);
+	if (st == SP_OK && s->robust && !plan->interrupted)
+		st = sp_robust_rows_report(&plan->robust, s->robust, s->problem, s->c, s->engine->pencil, plan->weights,
+		                           s->dose_gy, s->err);
 	free(rows_dose);
 	return st;
 }
@@ -270,6 +308,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	const double spacing_mm[3] = {o->grid_mm, o->grid_mm, o->grid_mm};
 	sp_fluence_plan *plan = sp_alloc_array(1, sizeof *plan);
 	sp_plan_problem problem = {0};
+	sp_robust_rows robust = {0};
 	engine e = {0};
 	sp_influence *matrix = NULL;
 	search s = {0};
@@ -282,6 +321,9 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
 	    (st = sp_plan_problem_make(&problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
 	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK)
+		goto cleanup;
+	if (o->n_scenarios && (st = sp_robust_rows_make(&robust, &problem, c, &plan->dose_grid, plan->beams,
+	                                                o->scenarios, o->n_scenarios, err)) != SP_OK)
 		goto cleanup;
 	plan->dose_gy = sp_alloc_array(sp_grid_voxels(&plan->dose_grid), sizeof *plan->dose_gy);
 	plan->weights = sp_alloc_array(plan->beams->n_bixels, sizeof *plan->weights);
@@ -298,6 +340,9 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	before = sp_clock_seconds();
 	if ((st = make_matrix(&matrix, &e, plan, &problem, c, machine, matter, device, o, err)) != SP_OK)
 		goto cleanup;
+	if (o->n_scenarios &&
+	    (st = sp_robust_rows_matrix(&matrix, &robust, e.pencil, &plan->dose_grid, o->cutoff_mm, err)) != SP_OK)
+		goto cleanup;
 	plan->matrix_seconds = sp_clock_seconds() - before;
 	plan->n_rows = sp_influence_rows(matrix);
 	plan->n_values = sp_influence_values(matrix);
@@ -308,8 +353,9 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	             .c = c,
 	             .engine = &e,
 	             .problem = &problem,
+	             .robust = o->n_scenarios ? &robust : NULL,
 	             .dose_gy = dose_gy,
-	             .offset = sp_alloc_array(problem.n_voxels, sizeof(float)),
+	             .offset = sp_alloc_array(plan->n_rows, sizeof(float)),
 	             .dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof(double)),
 	             .err = err};
 	st = s.offset && s.dose_weights ? optimise(&s, matrix, o->max_seconds)
@@ -326,6 +372,7 @@ cleanup:
 	sp_influence_destroy(matrix);
 	sp_pencil_destroy(e.pencil);
 	sp_mc_case_destroy(e.mc);
+	sp_robust_rows_finish(&robust);
 	sp_plan_problem_finish(&problem);
 	sp_fluence_plan_destroy(plan);
 	return st;
@@ -339,5 +386,6 @@ void sp_fluence_plan_destroy(sp_fluence_plan *p)
 	free(p->weights);
 	free(p->dose_gy);
 	free(p->sigma_gy);
+	json_decref(p->robust);
 	free(p);
 }

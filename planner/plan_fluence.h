@@ -2,6 +2,8 @@
 #ifndef SP_PLAN_FLUENCE_H
 #define SP_PLAN_FLUENCE_H
 
+#include <jansson.h>
+
 #include "beam.h"
 #include "case.h"
 #include "device.h"
@@ -9,6 +11,7 @@
 #include "matter.h"
 #include "optimise.h"
 #include "protocol.h"
+#include "setup_errors.h"
 #include "status.h"
 
 typedef struct {
@@ -21,6 +24,8 @@ typedef struct {
 	uint64_t seed;
 	size_t n_angles; /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
 	const double *angles_deg;
+	size_t n_scenarios; /* of set-up errors in which hard limits must hold too (pencil beam only) */
+	const sp_scenario *scenarios;
 } sp_plan_options;
 
 typedef struct {
@@ -36,6 +41,7 @@ typedef struct {
 	size_t n_rows;
 	uint64_t n_values;
 	double matrix_seconds, optimise_seconds, dose_seconds;
+	json_t *robust; /* how limits hold in the scenarios (sp_robust_rows_report), NULL without any */
 } sp_fluence_plan;
 
 /* dose_gy: the prescription. SP_INTERRUPTED leaves a whole plan with the best weights so far in *out. */

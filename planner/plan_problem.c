@@ -274,7 +274,7 @@ static sp_status add_limit(builder *b, const sp_limit *l, const sp_metric *metri
 	if (l->hard && (first->role == SP_ROLE_CORD || first->role == SP_ROLE_PRV) && p->cord_term == SIZE_MAX)
 		p->cord_term = p->n_terms;
 	if (l->hard) {
-		sp_plan_limit record = {l, p->n_terms, n, sp_alloc_array(n, sizeof *which)};
+		sp_plan_limit record = {l, p->n_terms, n, sp_alloc_array(n, sizeof *which), 0};
 
 		if (!record.which)
 			return sp_fail(b->err, SP_NO_MEMORY, "out of memory noting limits");

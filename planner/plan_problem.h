@@ -17,6 +17,7 @@ typedef struct {
 	const sp_limit *limit; /* borrowed from the protocol */
 	size_t term;           /* index into terms */
 	size_t n, *which;      /* structures of the case, taken together */
+	size_t scenario;       /* 0: the patient as planned; else 1 + the scenario of set-up errors (robust_rows.h) */
 } sp_plan_limit;
 
 typedef struct {

@@ -244,6 +244,51 @@ static void selected_rows_have_the_dose_they_had(void **state)
 	free(w);
 }
 
+static void joined_matrices_give_the_doses_one_below_the_other(void **state)
+{
+	fixture *f = *state;
+	csr other = random_csr(57, f->matrix.n_columns, 41);
+	float *w = random_vector(f->matrix.n_columns, 36);
+
+	for (size_t i = 0; i < N_VARIANTS; i++) {
+		sp_device *d = variants[i].small_memory ? f->small : f->device;
+		sp_influence *two[2] = {
+		        matrix_of(d, &f->matrix, variants[i].way, variants[i].local_sums, variants[i].copies),
+		        matrix_of(d, &other, variants[i].way, variants[i].local_sums, variants[i].copies)};
+		float *first = multiply(two[0], w), *second = multiply(two[1], w), *both, *sum, *g, *part[2];
+		size_t n = f->matrix.n_rows;
+		sp_influence *m;
+		sp_error err = {0};
+
+		g = random_vector(n + other.n_rows, 37);
+		part[0] = multiply_transposed(two[0], g);
+		part[1] = multiply_transposed(two[1], g + n);
+		assert_int_equal(sp_influence_join(&m, two, 2, &err), SP_OK);
+		assert_int_equal(sp_influence_rows(m), n + other.n_rows);
+		assert_int_equal(sp_influence_values(m), sp_influence_values(two[0]) + sp_influence_values(two[1]));
+		sp_influence_destroy(two[0]);
+		sp_influence_destroy(two[1]);
+		assert_int_equal(sp_influence_prepare_as(m, variants[i].way, variants[i].local_sums, &err), SP_OK);
+		both = multiply(m, w);
+		sum = multiply_transposed(m, g);
+		for (size_t row = 0; row < n + other.n_rows; row++)
+			assert_true(both[row] == (row < n ? first[row] : second[row - n]));
+		for (size_t k = 0; k < f->matrix.n_columns; k++)
+			/* sums of some hundred floats in another order */
+			assert_true(fabsf(sum[k] - part[0][k] - part[1][k]) <= 1e-5f * (1.0f + fabsf(sum[k])));
+		sp_influence_destroy(m);
+		free(first);
+		free(second);
+		free(both);
+		free(sum);
+		free(g);
+		free(part[0]);
+		free(part[1]);
+	}
+	free(w);
+	csr_finish(&other);
+}
+
 static void selection_of_nothing_and_wrong_rows(void **state)
 {
 	fixture *f = *state;
@@ -294,6 +339,7 @@ int main(void)
 	        cmocka_unit_test(products_repeat_bit_for_bit),
 	        cmocka_unit_test(small_memory_really_streams),
 	        cmocka_unit_test(selected_rows_have_the_dose_they_had),
+	        cmocka_unit_test(joined_matrices_give_the_doses_one_below_the_other),
 	        cmocka_unit_test(selection_of_nothing_and_wrong_rows),
 	        cmocka_unit_test(entries_keep_16_bits_of_the_rows_largest),
 	};

@@ -275,6 +275,54 @@ void sp_influence_host_done(sp_influence *m, size_t part, void *arrays[SP_PART_A
 	}
 }
 
+sp_status sp_influence_join(sp_influence **out, sp_influence *const *matrices, size_t n, sp_error *err)
+{
+	size_t rows = 0, parts = 0;
+	uint64_t *numbers = NULL;
+	sp_influence *m = NULL;
+	sp_status st = SP_OK;
+
+	*out = NULL;
+	for (size_t i = 0; i < n; i++) {
+		rows += matrices[i]->n_rows;
+		parts += matrices[i]->n_parts;
+		if (matrices[i]->n_columns != matrices[0]->n_columns || matrices[i]->device != matrices[0]->device ||
+		    matrices[i]->n_rows_filled != matrices[i]->n_rows)
+			return sp_fail(err, SP_FAILED, "matrix %zu of %zu does not fit the others", i, n);
+	}
+	const sp_grid line = {{rows, 1, 1}, {1.0, 1.0, 1.0}, {0.0, 0.0, 0.0}};
+
+	if (!(numbers = sp_alloc_array(rows, sizeof *numbers)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for an influence matrix of %zu rows", rows);
+	for (size_t row = 0; row < rows; row++)
+		numbers[row] = row;
+	st = sp_influence_create(&m, matrices[0]->device, &line, numbers, rows, matrices[0]->n_columns, err);
+	free(numbers);
+	if (st == SP_OK)
+		st = sp_grow_array(&m->parts, &m->parts_capacity, parts, sizeof *m->parts, err);
+	if (st != SP_OK) {
+		sp_influence_destroy(m);
+		return st;
+	}
+	for (size_t i = 0; i < n; i++) {
+		sp_influence *from = matrices[i];
+
+		for (size_t k = 0; k < from->n_parts; k++) {
+			sp_stored_part *stored = &m->parts[m->n_parts++];
+
+			*stored = from->parts[k];
+			stored->part.first_row = m->n_rows_filled;
+			m->n_rows_filled += stored->part.n_rows;
+		}
+		m->n_values += from->n_values;
+		m->n_bytes += from->n_bytes;
+		from->n_parts = 0;
+		from->n_rows_filled = 0;
+	}
+	*out = m;
+	return SP_OK;
+}
+
 size_t sp_influence_rows(const sp_influence *m)
 {
 	return m->n_rows;

@@ -47,6 +47,11 @@ sp_status sp_influence_multiply_transposed(sp_influence *m, cl_mem gradient, cl_
 sp_status sp_influence_select_rows(sp_influence **out, sp_influence *m, const uint64_t *rows, size_t n_rows,
                                    sp_error *err);
 
+/* The rows of several matrices (of one device, with the same columns) one below the other, numbered anew: the result's
+ * grid is a line of its rows. The parts move over; the given matrices are left without rows, for the caller to destroy.
+ */
+sp_status sp_influence_join(sp_influence **out, sp_influence *const *matrices, size_t n, sp_error *err);
+
 /* From and to host CSR. */
 sp_status sp_influence_from_csr(sp_influence **out, sp_device *d, const sp_grid *grid, const uint64_t *rows,
                                 size_t n_rows, size_t n_columns, const uint64_t *indptr, const uint32_t *indices,

@@ -9,6 +9,7 @@
 #include "atomic_file.h"
 #include "evaluate.h"
 #include "log.h"
+#include "margin_limits.h"
 #include "plan_file.h"
 
 static const char help[] = "usage: spineplan evaluate PLAN [OPTIONS]\n"
@@ -150,6 +151,24 @@ static sp_status add_provenance(json_t *evaluation, const sp_plan_content *p, sp
 	return SP_OK;
 }
 
+/* A plan that holds its limits under set-up errors was made without the PRV's: they are goals, and how the limits held
+ * is carried on. */
+static sp_status evaluate(json_t **out, const sp_plan_content *p, const sp_protocol *protocol, sp_error *err)
+{
+	json_t *robust = json_object_get(p->evaluation, "robust");
+	sp_protocol own = {0};
+	sp_status st = SP_OK;
+
+	if (robust && protocol)
+		st = sp_protocol_without_margins(&own, protocol, p->c, true, err);
+	if (st == SP_OK)
+		st = sp_evaluate(out, p->c, &p->dose_grid, p->dose_gy, own.limits ? &own : protocol, err);
+	if (st == SP_OK && robust)
+		json_object_set(*out, "robust", robust);
+	free(own.limits);
+	return st;
+}
+
 static int run(const options *o, sp_error *err)
 {
 	sp_plan_content *p = NULL;
@@ -158,8 +177,8 @@ static int run(const options *o, sp_error *err)
 	int status = 0;
 
 	if (sp_plan_read(&p, o->plan, err) != SP_OK || find_protocol(&protocol, o, p->c, err) != SP_OK ||
-	    sp_evaluate(&evaluation, p->c, &p->dose_grid, p->dose_gy, protocol, err) != SP_OK ||
-	    add_provenance(evaluation, p, err) != SP_OK || (o->dvh && save_dvhs(o->dvh, p, err) != SP_OK)) {
+	    evaluate(&evaluation, p, protocol, err) != SP_OK || add_provenance(evaluation, p, err) != SP_OK ||
+	    (o->dvh && save_dvhs(o->dvh, p, err) != SP_OK)) {
 		status = sp_command_fail("evaluate", err);
 		goto cleanup;
 	}

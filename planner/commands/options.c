@@ -25,6 +25,16 @@ bool sp_option_whole(uint64_t *out, const char *text, uint64_t low, uint64_t hig
 	return errno == 0 && *rest == '\0' && *out >= low && *out <= high;
 }
 
+bool sp_option_directions(unsigned *out, const char *text)
+{
+	uint64_t n;
+
+	if (!sp_option_whole(&n, text, 6, 26) || (n != 6 && n != 14 && n != 18 && n != 26))
+		return false;
+	*out = (unsigned)n;
+	return true;
+}
+
 bool sp_option_percent(double *out, const char *text)
 {
 	char number[32];

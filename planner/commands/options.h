@@ -12,6 +12,9 @@ bool sp_option_number(double *out, const char *text, double low, double high);
 /* Reads a whole number within low..high. */
 bool sp_option_whole(uint64_t *out, const char *text, uint64_t low, uint64_t high);
 
+/* Reads a number of directions of shifts: 6, 14, 18 or 26. */
+bool sp_option_directions(unsigned *out, const char *text);
+
 /* Reads "0.5%" as 0.005, 0.001 to 50 %; the sign is needed, so that nobody has to guess. */
 bool sp_option_percent(double *out, const char *text);
 

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "evaluate.h"
 #include "log.h"
+#include "margin_limits.h"
 #include "options.h"
 #include "plan_file.h"
 #include "plan_fluence.h"
@@ -36,6 +37,10 @@ static const char help[] =
         "      --bixel-mm S       bixel side at the isocentre (default 5)\n"
         "      --grid-mm S        spacing of the dose grid (default 2)\n"
         "      --cutoff-mm R      lateral reach of a bixel in the matrix (default 50); the final dose has no cut-off\n"
+        "      --robust E         hold the hard limits under set-up errors E too (1mm or 1mm,1deg: shifts, turns "
+        "about\n"
+        "                         three axes); replaces the PRV of the cord. Pencil beam only\n"
+        "      --directions N     of each shift: 6 (default), 14, 18 or 26\n"
         "      --max-time S       seconds of optimisation at most (default 0: until it converges)\n"
         "      --device D         index or part of the name of an OpenCL device (see spineplan devices)\n"
         "      --require-limits   exit status 1 when the plan misses a limit\n"
@@ -50,6 +55,8 @@ typedef struct {
 	double dose_gy;
 	bool json, require_limits;
 	double angles[MAX_ANGLES];
+	const char *robust;
+	sp_setup_errors errors;
 	sp_plan_options plan;
 } arguments;
 
@@ -70,6 +77,8 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"bixel-mm", required_argument, NULL, 'x'},
 	        {"grid-mm", required_argument, NULL, 'g'},
 	        {"cutoff-mm", required_argument, NULL, 'c'},
+	        {"robust", required_argument, NULL, 'R'},
+	        {"directions", required_argument, NULL, 'N'},
 	        {"max-time", required_argument, NULL, 's'},
 	        {"device", required_argument, NULL, 'd'},
 	        {"require-limits", no_argument, NULL, 'r'},
@@ -126,6 +135,13 @@ static int parse(arguments *a, int argc, char **argv)
 		case 'c':
 			good = sp_option_number(&a->plan.cutoff_mm, optarg, 5.0, 500.0);
 			break;
+		case 'R':
+			a->robust = optarg;
+			good = sp_setup_errors_parse(&a->errors, optarg);
+			break;
+		case 'N':
+			good = sp_option_directions(&a->errors.directions, optarg);
+			break;
 		case 's':
 			good = sp_option_number(&a->plan.max_seconds, optarg, 0.0, 1e7);
 			break;
@@ -152,6 +168,8 @@ static int parse(arguments *a, int argc, char **argv)
 	if (optind != argc - 1)
 		return sp_command_usage("plan", optind >= argc ? "which case?" : "more than one case given");
 	a->case_path = argv[optind];
+	if (a->robust && a->plan.montecarlo)
+		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
 	if (!a->plan_path)
 		return sp_command_usage("plan", "say where the plan goes with -o PLAN");
 	return -1;
@@ -246,9 +264,58 @@ static sp_status find_protocol(sp_protocol **out, double *dose_gy, const argumen
 	return SP_OK;
 }
 
+/* The protocol as it is planned by and as the plan is judged by: under set-up errors the PRV's limits are goals. */
+typedef struct {
+	sp_protocol planned, judged;
+	const sp_protocol *to_plan, *to_judge;
+	sp_scenario *scenarios;
+} robust_setting;
+
+static sp_status set_robust(robust_setting *out, arguments *a, const sp_case *c, const sp_protocol *p, sp_error *err)
+{
+	sp_status st;
+
+	*out = (robust_setting){.to_plan = p, .to_judge = p};
+	if (!a->robust)
+		return SP_OK;
+	if (!p)
+		return sp_fail(err, SP_BAD_INPUT, "--robust holds hard limits, and there is no protocol that has any");
+	if ((st = sp_scenarios_make(&out->scenarios, &a->plan.n_scenarios, &a->errors, err)) != SP_OK ||
+	    (st = sp_protocol_without_margins(&out->planned, p, c, false, err)) != SP_OK ||
+	    (st = sp_protocol_without_margins(&out->judged, p, c, true, err)) != SP_OK)
+		return st;
+	a->plan.scenarios = out->scenarios;
+	out->to_plan = &out->planned;
+	out->to_judge = &out->judged;
+	return SP_OK;
+}
+
+static void finish_robust(robust_setting *r)
+{
+	free(r->planned.limits);
+	free(r->judged.limits);
+	free(r->scenarios);
+}
+
+static void print_robust(const json_t *robust)
+{
+	json_t *row;
+	size_t i;
+
+	printf("\nWorst of %zu set-up errors\n", json_array_size(json_object_get(robust, "scenarios")));
+	json_array_foreach(json_object_get(robust, "limits"), i, row) printf(
+	        "  %-7s %-17s %-11s %7.2f, limit %7.2f %s (%s)\n",
+	        json_is_true(json_object_get(row, "met")) ? "met" : "MISSED",
+	        json_string_value(json_object_get(row, "structure")), json_string_value(json_object_get(row, "metric")),
+	        json_number_value(json_object_get(row, "worst")), json_number_value(json_object_get(row, "limit")),
+	        json_string_value(json_object_get(row, "unit")),
+	        json_string_value(json_object_get(row, "worst_scenario")));
+}
+
 int sp_command_plan(int argc, char **argv)
 {
 	arguments a = {.machine = "generic-6mv",
+	               .errors = {.directions = 6},
 	               .plan = {.grid_mm = 2.0,
 	                        .bixel_mm = 5.0,
 	                        .cutoff_mm = 50.0,
@@ -263,6 +330,7 @@ int sp_command_plan(int argc, char **argv)
 	sp_matter *matter = NULL;
 	sp_device *device = NULL;
 	sp_fluence_plan *plan = NULL;
+	robust_setting robust = {0};
 	json_t *evaluation = NULL, *provenance = NULL;
 	bool interrupted;
 	sp_status st;
@@ -272,16 +340,17 @@ int sp_command_plan(int argc, char **argv)
 		return status;
 	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
+	    (st = set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||
 	    (st = sp_machine_read(&machine, a.machine, &err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||
 	    (st = sp_device_open(&device, a.device, &err)) != SP_OK)
 		goto cleanup;
-	st = sp_plan_fluence(&plan, c, protocol, dose_gy, machine, matter, device, &a.plan, &err);
+	st = sp_plan_fluence(&plan, c, robust.to_plan, dose_gy, machine, matter, device, &a.plan, &err);
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)
 		goto cleanup;
 	if ((st = prescribe(c, &a, protocol, dose_gy, &err)) != SP_OK ||
-	    (st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, protocol, &err)) != SP_OK)
+	    (st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, robust.to_judge, &err)) != SP_OK)
 		goto cleanup;
 	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
 	if (provenance && plan->sigma_gy) {
@@ -290,6 +359,10 @@ int sp_command_plan(int argc, char **argv)
 		json_object_set_new(provenance, "uncertainty", json_real(plan->uncertainty));
 		json_object_set_new(provenance, "histories", json_integer((json_int_t)plan->histories));
 	}
+	if (provenance && a.robust)
+		json_object_set_new(provenance, "robust", json_string(a.robust));
+	if (plan->robust)
+		json_object_set(evaluation, "robust", plan->robust);
 	json_object_set(evaluation, "provenance", provenance);
 	st = sp_plan_write(&(sp_plan){.c = c,
 	                              .technique = "fluence",
@@ -309,13 +382,16 @@ int sp_command_plan(int argc, char **argv)
 		putchar('\n');
 	} else {
 		sp_evaluation_print(evaluation);
+		if (plan->robust)
+			print_robust(plan->robust);
 	}
 	fflush(stdout); /* before what comes on stderr */
 	sp_log_info("%s: fluence plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
 	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
-	else if (a.require_limits && !json_is_true(json_object_get(evaluation, "all_limits_met")))
+	else if (a.require_limits && (!json_is_true(json_object_get(evaluation, "all_limits_met")) ||
+	                              (plan->robust && !json_is_true(json_object_get(plan->robust, "all_limits_met")))))
 		status = 1;
 cleanup:
 	if (st != SP_OK)
@@ -323,6 +399,7 @@ cleanup:
 	json_decref(provenance);
 	json_decref(evaluation);
 	sp_fluence_plan_destroy(plan);
+	finish_robust(&robust);
 	sp_device_close(device);
 	sp_matter_destroy(matter);
 	sp_machine_destroy(machine);

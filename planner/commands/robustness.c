@@ -70,7 +70,6 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"help", no_argument, NULL, 'h'},
 	        {NULL, 0, NULL, 0},
 	};
-	uint64_t whole;
 	int option;
 
 	opterr = 0;
@@ -83,9 +82,7 @@ static int parse(arguments *a, int argc, char **argv)
 			good = sp_setup_errors_parse(&a->errors, optarg);
 			break;
 		case 'n':
-			good = sp_option_whole(&whole, optarg, 6, 26) &&
-			       (whole == 6 || whole == 14 || whole == 18 || whole == 26);
-			a->errors.directions = (unsigned)whole;
+			good = sp_option_directions(&a->errors.directions, optarg);
 			break;
 		case 't':
 			a->errors.together = true;
