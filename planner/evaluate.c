@@ -234,6 +234,14 @@ static json_t *text_or_null(const char *text)
 	return text ? json_string(text) : json_null();
 }
 
+/* Sectors of vertebrae are there to be looked at; their rows were needed only to keep the order of the case. */
+static void drop_sectors(evaluation *e)
+{
+	for (size_t i = e->c->n_structures; i-- > 0;)
+		if (e->c->structures[i].role == SP_ROLE_SECTOR)
+			json_array_remove(e->structures, i);
+}
+
 static sp_status assemble(json_t **out, evaluation *e)
 {
 	const sp_structure *target = sp_case_target(e->c);
@@ -243,6 +251,7 @@ static sp_status assemble(json_t **out, evaluation *e)
 	unsigned fractions = p->present && p->fractions ? p->fractions : protocol ? protocol->fractions : 0;
 	sp_status st;
 
+	drop_sectors(e);
 	*out = json_pack("{s:{s:o, s:i, s:o, s:o, s:o}, s:O, s:O, s:O, s:O, s:o}", "prescription", "dose_gy",
 	                 e->prescription_gy > 0.0 ? json_real(e->prescription_gy) : json_null(), "fractions",
 	                 (int)fractions, "target", text_or_null(target ? target->name : NULL), "protocol",

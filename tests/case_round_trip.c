@@ -64,6 +64,7 @@ static void a_case_survives_writing_and_reading(void **state)
 	assert_true(back->beams[1].gantry_deg == 340.5 && back->beams[1].collimator_deg == 15.0);
 	assert_true(back->beams[1].has_isocentre && !back->beams[0].has_isocentre);
 	assert_true(back->beams[1].isocentre_mm[1] == -220.0);
+	assert_string_equal(back->targets, c->targets);
 	sp_case_destroy(c);
 	sp_case_destroy(back);
 	unlink(path);

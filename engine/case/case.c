@@ -7,8 +7,8 @@
 
 #include "alloc.h"
 
-static const char *const role_names[SP_ROLE_COUNT] = {"external", "gtv",   "ctv",      "ptv",    "cord",
-                                                      "prv",      "organ", "hardware", "support"};
+static const char *const role_names[SP_ROLE_COUNT] = {"external", "gtv",   "ctv",      "ptv",     "cord",
+                                                      "prv",      "organ", "hardware", "support", "sector"};
 
 const char *sp_role_name(sp_role role)
 {
@@ -64,6 +64,7 @@ void sp_case_destroy(sp_case *c)
 	free(c->beams);
 	free(c->prescription.target);
 	free(c->prescription.protocol);
+	free(c->targets);
 	free(c->hu);
 	free(c->path);
 	free(c);
@@ -86,6 +87,17 @@ sp_status sp_case_add_structure(sp_structure **out, sp_case *c, const char *name
 	c->n_structures++;
 	*out = s;
 	return SP_OK;
+}
+
+void sp_case_remove_structure(sp_case *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_structures; i++)
+		if (strcmp(c->structures[i].name, name) == 0) {
+			finish_structure(&c->structures[i]);
+			memmove(&c->structures[i], &c->structures[i + 1],
+			        (--c->n_structures - i) * sizeof *c->structures);
+			return;
+		}
 }
 
 sp_status sp_structure_add_polygon(sp_structure *s, const double (*points_mm)[3], size_t n, sp_error *err)

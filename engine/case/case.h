@@ -21,6 +21,7 @@ typedef enum {
 	SP_ROLE_ORGAN,
 	SP_ROLE_HARDWARE,
 	SP_ROLE_SUPPORT, /* couch and the like: outside the body, but in the beam */
+	SP_ROLE_SECTOR,  /* a part of a vertebra, to be looked at: not planned on and not judged */
 	SP_ROLE_COUNT
 } sp_role;
 
@@ -71,6 +72,7 @@ typedef struct {
 	sp_prescription prescription;
 	size_t n_beams;
 	sp_case_beam *beams;
+	char *targets; /* JSON: how the targets were made (docs/targets.md), or NULL */
 } sp_case;
 
 /* Reads and checks a case. SP_BAD_INPUT names the HDF5 path, what was found and what was expected. */
@@ -93,6 +95,9 @@ sp_status sp_case_create(sp_case **out, const sp_grid *ct, int16_t hu, sp_error 
 
 /* Appends an empty structure (name copied) and returns it in *out; the pointer is valid until the next append. */
 sp_status sp_case_add_structure(sp_structure **out, sp_case *c, const char *name, sp_role role, sp_error *err);
+
+/* Takes the structure of that name (exact) out; nothing where there is none. Pointers to structures become invalid. */
+void sp_case_remove_structure(sp_case *c, const char *name);
 
 /* Appends one closed polygon of n points (x, y, z in mm; one z) to a structure. */
 sp_status sp_structure_add_polygon(sp_structure *s, const double (*points_mm)[3], size_t n, sp_error *err);

@@ -183,6 +183,20 @@ static sp_status list_group(char ***names, size_t *n, const sp_case_source *at, 
 	return st;
 }
 
+/* How the targets were made; a text, or nothing. What it says is for people and the report: it is not judged here. */
+static sp_status read_targets(sp_case *c, const sp_case_source *at)
+{
+	char path[SP_H5_PATH_BYTES];
+	sp_h5_info info;
+	sp_status st;
+
+	sp_h5_join(path, at->group, "/targets", "");
+	if ((st = sp_h5_look(&info, at->f, path, at->err)) != SP_OK || info.kind != SP_H5_DATASET ||
+	    info.class != SP_H5_TEXT)
+		return st;
+	return sp_h5_read_text(&c->targets, at->f, path, at->err);
+}
+
 sp_status sp_case_read_group(sp_case **out, sp_h5_in *f, const char *group, sp_error *err)
 {
 	sp_case_source at = {f, group, err};
@@ -215,7 +229,7 @@ sp_status sp_case_read_group(sp_case **out, sp_h5_in *f, const char *group, sp_e
 			c->n_beams++; /* its name is to be freed */
 			goto cleanup;
 		}
-	if ((st = sp_case_check(c, err)) != SP_OK)
+	if ((st = read_targets(c, &at)) != SP_OK || (st = sp_case_check(c, err)) != SP_OK)
 		goto cleanup;
 	*out = c;
 	c = NULL;

@@ -145,7 +145,8 @@ sp_status sp_case_write_group(const sp_case *c, sp_h5_out *f, const char *group,
 	for (size_t i = 0; i < c->n_beams; i++)
 		if ((st = write_beam(&c->beams[i], f, group, err)) != SP_OK)
 			return st;
-	return SP_OK;
+	sp_h5_join(path, group, "/targets", "");
+	return c->targets ? sp_h5_write_text(f, path, c->targets, err) : SP_OK;
 }
 
 sp_status sp_case_write(const sp_case *c, const char *path, sp_error *err)

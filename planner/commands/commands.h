@@ -19,6 +19,7 @@ int sp_command_info(int argc, char **argv);
 int sp_command_evaluate(int argc, char **argv);
 int sp_command_optimise(int argc, char **argv);
 int sp_command_kernels(int argc, char **argv);
+int sp_command_targets(int argc, char **argv);
 int sp_command_merge(int argc, char **argv);
 int sp_command_robustness(int argc, char **argv);
 

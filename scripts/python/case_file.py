@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 CASE_VERSION = 1
-ROLES = ('external', 'gtv', 'ctv', 'ptv', 'cord', 'prv', 'organ', 'hardware', 'support')
+ROLES = ('external', 'gtv', 'ctv', 'ptv', 'cord', 'prv', 'organ', 'hardware', 'support', 'sector')
 
 # First match wins; names are compared in lower case with everything but letters and digits taken as blanks.
 NAME_ROLES = (

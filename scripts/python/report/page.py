@@ -7,6 +7,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from report.targets import targets_section
 from report.display import FRACTION_LEVELS, ct_json, display_ct, dose_json, structure_json
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,7 +35,7 @@ def target_structure(plan):
 
 def in_order(structures):
     rank = {role: n for n, role in enumerate(('ptv', 'ctv', 'gtv', 'cord', 'prv', 'organ', 'hardware', 'support',
-                                              'external'))}
+                                              'external', 'sector'))}
     return sorted(structures, key=lambda s: rank.get(s.role, 5))
 
 
@@ -48,7 +49,7 @@ def usual_names(plan):
     limited = {limit.get('structure') for limit in plan.evaluation.get('limits', [])}
     names = [s.name for s in plan.structures if s.role in IMPORTANT_ROLES or s.role == 'external']
     names += [s.name for s in plan.structures if s.name in limited and s.name not in names]
-    others = [s.name for s in plan.structures if s.name not in names]
+    others = [s.name for s in plan.structures if s.name not in names and s.role != 'sector']
     others.sort(key=lambda n: -(values.get(n, {}).get('metrics', {}).get('Dmax_Gy') or 0))
     return set((names + others)[:MOST_SHOWN])
 
@@ -65,7 +66,7 @@ def band_json(plan, name, total_cc):
 def dvh_json(plan, usual):
     by_name = {s.name: s for s in plan.structures}
     for s in in_order(plan.structures):
-        if s.name not in plan.dvh:
+        if s.name not in plan.dvh or s.role == 'sector':
             continue
         dose, volume = plan.dvh[s.name]
         total = volume[0]
@@ -200,7 +201,7 @@ def structure_rows(plan):
     values = evaluated(plan)
     for s in in_order(plan.structures):
         found = values.get(s.name)
-        if found:
+        if found and s.role != 'sector':
             metrics = found.get('metrics', {})
             yield {'name': s.name, 'role': s.role, 'colour': ', '.join(str(c) for c in s.colour),
                    'volume': number(found.get('volume_cc')), 'metrics': [number(metrics.get(m)) for m in METRICS]}
@@ -254,6 +255,7 @@ def make_page(plan, title):
         protocol=judged.get('protocol_title') or judged.get('protocol') or prescription.get('protocol') or '',
         limit_tables=[table for table in tables if table[2]], not_judged=list(not_judged_rows(plan)),
         metric_names=[m.replace('_Gy', ' (Gy)') for m in METRICS], structures=list(structure_rows(plan)),
-        robustness=robustness_table(plan), fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)), provenance=list(flat(plan.provenance)),
+        robustness=robustness_table(plan), fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)),
+        targets=targets_section(plan.targets), provenance=list(flat(plan.provenance)),
         file=file, css=Markup((HERE / 'report.css').read_text()), data=Markup(data),
         script=Markup('\n'.join((HERE / name).read_text() for name in SCRIPTS)))

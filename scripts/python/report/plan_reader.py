@@ -55,6 +55,7 @@ class Plan:
     prescription: dict = field(default_factory=dict)
     robustness: dict = field(default_factory=dict)
     bands: dict = field(default_factory=dict)  # name -> (dose_gy, least volume_cc, most volume_cc) over the scenarios
+    targets: dict = field(default_factory=dict)  # how the targets were made (docs/targets.md)
 
     def reference_gy(self):
         """What 100 % means: the prescribed dose, or the maximum where nothing is prescribed."""
@@ -150,6 +151,7 @@ def read_plan(path):
         plan.beams = list(_beams(f))
         plan.evaluation = _json(f, 'evaluation')
         plan.provenance = _json(f, 'provenance') or plan.evaluation.get('provenance') or {}
+        plan.targets = _json(f, 'case/targets') if 'case/targets' in f else {}
         if 'prescription' in f:
             plan.prescription = {key: _plain(value) for key, value in f['prescription'].attrs.items()}
         first = plan.beams[0].facts if plan.beams else {}
