@@ -24,6 +24,7 @@
 
 /* A binding limit that is judged this much below its value costs the target little more. */
 #define GOOD_SLACK_GY 0.15
+#define FRONT_SLACK_GY 0.3 /* the same for one of several plans along a front */
 
 static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_machine *machine,
                             const sp_plan_options *o, sp_error *err)
@@ -55,7 +56,9 @@ typedef struct {
 	double dose_gy, shown_s;
 	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
 	int round;
-	bool near_end;        /* only the search's own end is still to come */
+	bool near_end; /* only the search's own end is still to come */
+	bool done;     /* the last of several plans has been handed over */
+	const sp_plan_options *options;
 	double *dose_weights; /* those that plan->dose_gy is of, whole */
 	bool dose_is_whole;
 	sp_error *err;
@@ -69,6 +72,8 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 	double now = sp_clock_seconds(), covered = 0.0, volume = 0.0, cord = 0.0;
 	char cord_text[128] = "";
 
+	if (x->done)
+		return false;
 	if (now - x->shown_s < 2.0 && iteration > 1)
 		return true;
 	x->shown_s = now;
@@ -180,6 +185,42 @@ static sp_status stop_here(bool *go_on, sp_error *err)
 	return SP_OK;
 }
 
+/* Of several plans each ends where its limits are judged well: there is no thorough end to wait for. */
+static bool is_near_end(const search *s, const sp_limit_standing *standing)
+{
+	return s->near_end || (s->options->on_plan && standing->worst_slack_gy <= FRONT_SLACK_GY);
+}
+
+/* One of several plans is ready; the terms of limits follow what the receiver makes of their values. */
+static sp_status hand_over(search *s, const double *weights, const float *rows_dose, bool *go_on)
+{
+	sp_plan_problem *p = s->problem;
+	double *before = sp_alloc_array(p->n_limits, sizeof *before);
+	sp_status st = before ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "out of memory noting limits");
+
+	for (size_t i = 0; before && i < p->n_limits; i++)
+		before[i] = p->limits[i].limit->value;
+	if (st == SP_OK && (st = whole_dose(s, weights, rows_dose)) == SP_INTERRUPTED) {
+		free(before);
+		return stop_here(go_on, s->err);
+	}
+	if (st == SP_OK) {
+		memcpy(s->plan->weights, weights, s->plan->beams->n_bixels * sizeof *weights);
+		st = s->options->on_plan(s->options->context, s->plan, go_on, s->err);
+	}
+	for (size_t i = 0; st == SP_OK && i < p->n_limits; i++) {
+		sp_term *t = &p->terms[p->limits[i].term];
+
+		t->dose_gy = fmax(0.0, t->dose_gy + p->limits[i].limit->value - before[i]);
+	}
+	free(before);
+	s->done = !*go_on;
+	*go_on = true; /* the next look at the iteration ends what is done */
+	s->round = 1;  /* what the cut-off leaves out is known */
+	s->near_end = false;
+	return st;
+}
+
 /* The optimiser has come near its end: judges the limits as the evaluation will, moves their terms where they differ,
  * and lets it go on from there. Where a row is its dose is known, so that most corrections need no dose of their own.
  */
@@ -199,7 +240,7 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		st = sp_limits_judge(&standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
 		                     s->dose_gy, false, err);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
-	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
+	if (st == SP_OK && (s->round == 0 || (is_near_end(s, &standing) && standing.worst_miss_gy <= 0.0)))
 		st = whole_dose(s, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
@@ -217,9 +258,10 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		sp_log_info("correction %d: worst hard limit %s by %.2f Gy", s->round,
 		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
 	*go_on = s->round < MAX_ROUNDS &&
-	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
+	         (s->round == 1 || standing.worst_miss_gy > 0.0 ||
+	          standing.worst_slack_gy > (s->options->on_plan ? FRONT_SLACK_GY : GOOD_SLACK_GY));
 	s->near_end |= !*go_on;
-	return SP_OK;
+	return s->options->on_plan && !*go_on ? hand_over(s, weights, rows_dose, go_on) : SP_OK;
 }
 
 /* The dose of the plan's weights, whatever was interrupted before; a dose that is interrupted itself is begun again, so
@@ -261,7 +303,7 @@ static sp_status optimise(search *s, sp_influence *matrix, double max_seconds)
 	st = sp_optimise(plan->weights, rows_dose, &plan->optimisation, matrix, s->problem->terms, s->problem->n_terms,
 	                 &options, s->err);
 	plan->optimise_seconds = sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
-	if (st == SP_OK)
+	if (st == SP_OK && !s->done)
 		st = final_dose(s, rows_dose);
 	if (st == SP_OK && s->robust && !plan->interrupted)
 		st = sp_robust_rows_report(&plan->robust, s->robust, s->problem, s->c, s->engine->pencil, plan->weights,
@@ -354,6 +396,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	             .engine = &e,
 	             .problem = &problem,
 	             .robust = o->n_scenarios ? &robust : NULL,
+	             .options = o,
 	             .dose_gy = dose_gy,
 	             .offset = sp_alloc_array(plan->n_rows, sizeof(float)),
 	             .dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof(double)),

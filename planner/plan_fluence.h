@@ -14,6 +14,8 @@
 #include "setup_errors.h"
 #include "status.h"
 
+typedef struct sp_fluence_plan sp_fluence_plan;
+
 typedef struct {
 	double grid_mm; /* dose grid spacing */
 	double bixel_mm;
@@ -26,9 +28,15 @@ typedef struct {
 	const double *angles_deg;
 	size_t n_scenarios; /* of set-up errors in which hard limits must hold too (pencil beam only) */
 	const sp_scenario *scenarios;
+	/* Several plans from one matrix: called with each plan whose limits hold as judged (or have not settled). It
+	 * may change the values of the protocol's limits, which are the caller's, and set *go_on: then the search goes
+	 * on from there with the multipliers it has. Without *go_on it ends at once. NULL: one plan, to the real end.
+	 */
+	sp_status (*on_plan)(void *context, const sp_fluence_plan *plan, bool *go_on, sp_error *err);
+	void *context;
 } sp_plan_options;
 
-typedef struct {
+struct sp_fluence_plan {
 	sp_grid dose_grid;
 	float *dose_gy;     /* [z][y][x], whole course, all bixels without cut-off */
 	float *sigma_gy;    /* its standard uncertainty; NULL for a pencil beam's dose */
@@ -42,7 +50,7 @@ typedef struct {
 	uint64_t n_values;
 	double matrix_seconds, optimise_seconds, dose_seconds;
 	json_t *robust; /* how limits hold in the scenarios (sp_robust_rows_report), NULL without any */
-} sp_fluence_plan;
+};
 
 /* dose_gy: the prescription. SP_INTERRUPTED leaves a whole plan with the best weights so far in *out. */
 sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_protocol *protocol, double dose_gy,

@@ -23,6 +23,7 @@ static const command commands[] = {
         {"influence", sp_command_influence, "compute the dose-influence matrix of a case"},
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
+        {"tradeoff", sp_command_tradeoff, "plans along the front between cord and target"},
         {"robustness", sp_command_robustness, "what set-up errors do to a plan"},
         {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"targets", sp_command_targets, "CTV, PTV and PRV from the tumour, by rule"},
