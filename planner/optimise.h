@@ -30,6 +30,9 @@ typedef struct {
 	size_t n;      /* rows, ascending, and the volume that each stands for (any unit; only ratios count) */
 	const uint32_t *rows;
 	const float *volumes;
+	/* SP_LIMIT_MAX with a limit of its own for each voxel: dose_gy + over_gy[i] (n numbers, not above 0), or NULL.
+	 */
+	const float *over_gy;
 	/* Volume of further voxels that no bixel reaches and that therefore have no row: they count in means and
 	 * shares. Only for terms that ask for little dose. */
 	double empty_volume;

@@ -59,6 +59,13 @@ static sp_status check_term(const sp_term *t, size_t number, size_t n_rows, sp_e
 	if (!kind_is_limit(t->kind) && (!isfinite(t->weight) || t->weight < 0.0))
 		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the weight %g, expected >= 0", number,
 		               t->name, t->weight);
+	for (size_t i = 0; t->over_gy && i < t->n; i++)
+		if (t->kind != SP_LIMIT_MAX || !(t->over_gy[i] <= 0.0f))
+			return sp_fail(
+			        err, SP_BAD_INPUT,
+			        "objective %zu (%s): voxel %zu is given %g Gy of its own, expected at most 0 and "
+			        "only for the largest dose",
+			        number, t->name, i, (double)t->over_gy[i]);
 	if (kind_is_dvh(t->kind) && !(t->volume >= 0.0 && t->volume <= 1.0))
 		return sp_fail(err, SP_BAD_INPUT, "objective %zu (%s) has the volume share %g, expected 0 to 1", number,
 		               t->name, t->volume);
@@ -124,12 +131,18 @@ void sp_terms_destroy(sp_term_state *states, size_t n_terms)
 	free(states);
 }
 
+/* The term's dose at voxel i. */
+static double dose_of_voxel(const sp_term_state *t, size_t i)
+{
+	return t->term->dose_gy + (t->term->over_gy ? (double)t->term->over_gy[i] : 0.0);
+}
+
 /* How far voxel i is beyond the term's dose on the side that counts. */
 static double excess(const sp_term_state *t, size_t i, const float *dose_gy)
 {
 	double d = dose_gy[t->term->rows[i]];
 
-	return t->is_upper ? d - t->term->dose_gy : t->term->dose_gy - d;
+	return t->is_upper ? d - dose_of_voxel(t, i) : dose_of_voxel(t, i) - d;
 }
 
 /* Largest volume that may lie beyond the dose. "D_v <= dose" with D_v the largest dose that the share v gets: the
@@ -318,8 +331,11 @@ void sp_term_scale_penalty(sp_term_state *t, double factor)
 double sp_term_inactive_below_gy(const sp_term_state *t)
 {
 	bool one_sided = t->is_upper && !t->is_sum && t->term->kind != SP_SQUARED_DEVIATION;
+	double least = 0.0;
 
-	return one_sided ? t->term->dose_gy - t->inset_gy : -HUGE_VAL;
+	for (size_t i = 0; t->term->over_gy && i < t->term->n; i++)
+		least = fmin(least, (double)t->term->over_gy[i]);
+	return one_sided ? t->term->dose_gy + least - t->inset_gy : -HUGE_VAL;
 }
 
 sp_voxel_cost sp_term_voxel_cost(const sp_term_state *t, size_t i)
@@ -331,7 +347,7 @@ sp_voxel_cost sp_term_voxel_cost(const sp_term_state *t, size_t i)
 	if (t->is_sum || (t->is_free && t->is_free[i]))
 		return c;
 	if (t->is_upper) {
-		c.above_gy = (float)(t->term->dose_gy - shift);
+		c.above_gy = (float)(dose_of_voxel(t, i) - shift);
 		c.above_cost = cost;
 	}
 	if (!t->is_upper || t->term->kind == SP_SQUARED_DEVIATION) {

@@ -53,6 +53,7 @@ typedef struct {
 	engine *engine;
 	sp_plan_problem *problem;
 	sp_robust_rows *robust; /* NULL: the patient lies as planned */
+	sp_budgets *budgets;    /* NULL: no earlier course */
 	double dose_gy, shown_s;
 	float *offset; /* on the rows: what the matrix leaves out by its cut-off */
 	int round;
@@ -185,6 +186,23 @@ static sp_status stop_here(bool *go_on, sp_error *err)
 	return SP_OK;
 }
 
+/* The patient as planned: the protocol's limits, and what an earlier course leaves. */
+static sp_status judge_planned(search *s, sp_limit_standing *standing, const float *rows_dose, bool correct)
+{
+	const sp_fluence_plan *plan = s->plan;
+	sp_limit_standing budgets;
+	sp_status st = sp_limits_judge(standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+	                               s->dose_gy, correct, s->err);
+
+	if (st != SP_OK || !s->budgets)
+		return st;
+	st = sp_budgets_judge(&budgets, s->budgets, s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+	                      correct, s->err);
+	standing->worst_miss_gy = fmax(standing->worst_miss_gy, budgets.worst_miss_gy);
+	standing->worst_slack_gy = fmax(standing->worst_slack_gy, budgets.worst_slack_gy);
+	return st;
+}
+
 /* Of several plans each ends where its limits are judged well: there is no thorough end to wait for. */
 static bool is_near_end(const search *s, const sp_limit_standing *standing)
 {
@@ -237,16 +255,14 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		plan->dose_gy[p->voxels[i]] = rows_dose[i];
 	s->dose_is_whole = false;
 	if (s->round > 0)
-		st = sp_limits_judge(&standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
-		                     s->dose_gy, false, err);
+		st = judge_planned(s, &standing, rows_dose, false);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
 	if (st == SP_OK && (s->round == 0 || (is_near_end(s, &standing) && standing.worst_miss_gy <= 0.0)))
 		st = whole_dose(s, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
 	if (st == SP_OK)
-		st = sp_limits_judge(&standing, s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
-		                     s->dose_gy, true, err);
+		st = judge_planned(s, &standing, rows_dose, true);
 	if (st == SP_OK)
 		st = correct_scenarios(s, &standing, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
@@ -351,6 +367,8 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	sp_fluence_plan *plan = sp_alloc_array(1, sizeof *plan);
 	sp_plan_problem problem = {0};
 	sp_robust_rows robust = {0};
+	sp_earlier_dose earlier = {0};
+	sp_budgets budgets = {0};
 	engine e = {0};
 	sp_influence *matrix = NULL;
 	search s = {0};
@@ -363,6 +381,10 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
 	    (st = sp_plan_problem_make(&problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
 	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK)
+		goto cleanup;
+	if (o->earlier &&
+	    ((st = sp_earlier_dose_read(&earlier, o->earlier, c, &plan->dose_grid, err)) != SP_OK ||
+	     (st = sp_budgets_add(&budgets, &problem, &earlier, c, &plan->dose_grid, o->fractions, err)) != SP_OK))
 		goto cleanup;
 	if (o->n_scenarios && (st = sp_robust_rows_make(&robust, &problem, c, &plan->dose_grid, plan->beams,
 	                                                o->scenarios, o->n_scenarios, err)) != SP_OK)
@@ -396,6 +418,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	             .engine = &e,
 	             .problem = &problem,
 	             .robust = o->n_scenarios ? &robust : NULL,
+	             .budgets = o->earlier ? &budgets : NULL,
 	             .options = o,
 	             .dose_gy = dose_gy,
 	             .offset = sp_alloc_array(plan->n_rows, sizeof(float)),
@@ -404,6 +427,9 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	st = s.offset && s.dose_weights ? optimise(&s, matrix, o->max_seconds)
 	                                : sp_fail(err, SP_NO_MEMORY, "out of memory optimising");
 	if (st != SP_OK)
+		goto cleanup;
+	if (o->earlier && (st = sp_reirradiation_report(&plan->reirradiation, &earlier, c, &plan->dose_grid,
+	                                                plan->dose_gy, o->fractions, err)) != SP_OK)
 		goto cleanup;
 	if (plan->interrupted)
 		st = SP_INTERRUPTED;
@@ -416,6 +442,8 @@ cleanup:
 	sp_pencil_destroy(e.pencil);
 	sp_mc_case_destroy(e.mc);
 	sp_robust_rows_finish(&robust);
+	sp_budgets_finish(&budgets);
+	sp_earlier_dose_finish(&earlier);
 	sp_plan_problem_finish(&problem);
 	sp_fluence_plan_destroy(plan);
 	return st;
@@ -430,5 +458,6 @@ void sp_fluence_plan_destroy(sp_fluence_plan *p)
 	free(p->dose_gy);
 	free(p->sigma_gy);
 	json_decref(p->robust);
+	json_decref(p->reirradiation);
 	free(p);
 }

@@ -7,6 +7,7 @@
 #include "beam.h"
 #include "case.h"
 #include "device.h"
+#include "earlier_dose.h"
 #include "machine.h"
 #include "matter.h"
 #include "optimise.h"
@@ -28,6 +29,8 @@ typedef struct {
 	const double *angles_deg;
 	size_t n_scenarios; /* of set-up errors in which hard limits must hold too (pencil beam only) */
 	const sp_scenario *scenarios;
+	const sp_earlier_options *earlier; /* an earlier course, whose rest is each voxel's limit; NULL for none */
+	unsigned fractions;                /* of this course; needed with an earlier one only */
 	/* Several plans from one matrix: called with each plan whose limits hold as judged (or have not settled). It
 	 * may change the values of the protocol's limits, which are the caller's, and set *go_on: then the search goes
 	 * on from there with the multipliers it has. Without *go_on it ends at once. NULL: one plan, to the real end.
@@ -49,7 +52,9 @@ struct sp_fluence_plan {
 	size_t n_rows;
 	uint64_t n_values;
 	double matrix_seconds, optimise_seconds, dose_seconds;
-	json_t *robust; /* how limits hold in the scenarios (sp_robust_rows_report), NULL without any */
+	json_t *robust;        /* how limits hold in the scenarios (sp_robust_rows_report), NULL without any */
+	json_t *reirradiation; /* the rules for a second course (sp_reirradiation_report), NULL without an earlier one
+	                        */
 };
 
 /* dose_gy: the prescription. SP_INTERRUPTED leaves a whole plan with the best weights so far in *out. */

@@ -422,6 +422,7 @@ void sp_plan_problem_finish(sp_plan_problem *p)
 	for (size_t t = 0; t < p->n_terms; t++) {
 		free((void *)(uintptr_t)p->terms[t].rows);
 		free((void *)(uintptr_t)p->terms[t].volumes);
+		free((void *)(uintptr_t)p->terms[t].over_gy);
 	}
 	for (size_t i = 0; i < p->n_limits; i++)
 		free(p->limits[i].which);

@@ -156,6 +156,30 @@ static void mean_limit_is_held_to_the_last_hundredth(void **state)
 }
 
 /* The same voxel is to get 10 Gy at least and 5 Gy at most. */
+/* Each voxel has a limit of its own, 1 to 10.5 Gy in steps of half a Gray, and a bixel of its own that wants 24 Gy. */
+static void every_voxel_is_held_at_the_limit_of_its_own(void **state)
+{
+	double entries[N * N], weights[N];
+	float dose[N], over[N];
+	sp_term terms[] = {term_on(SP_SQUARED_DEVIATION, 0, N, 24.0, 0.0, 100.0),
+	                   term_on(SP_LIMIT_MAX, 0, N, 10.5, 0.0, 0.0)};
+	sp_optimise_result r;
+
+	fill_identity(entries, N);
+	for (int i = 0; i < N; i++)
+		over[i] = -0.5f * (float)i;
+	terms[1].over_gy = over;
+	r = optimise(*state, N, N, entries, terms, 2, &standard, weights, dose);
+	assert_true(r.converged && r.worst_limit_miss_gy == 0.0);
+	for (int i = 0; i < N; i++) {
+		float limit = 10.5f + over[i];
+
+		assert_true(dose[i] <= limit);
+		/* up to 0.02 Gy inside by design, and as much again by the search's tolerance */
+		assert_true(dose[i] > limit - 0.05f);
+	}
+}
+
 static void contradictory_limits_end_with_the_miss_stated(void **state)
 {
 	const double entries[] = {1.0};
@@ -330,6 +354,7 @@ int main(void)
 	        cmocka_unit_test(dvh_limit_frees_the_voxels_that_gain_most),
 	        cmocka_unit_test(minimum_dvh_limit_is_held_with_the_fewest_voxels),
 	        cmocka_unit_test(mean_limit_is_held_to_the_last_hundredth),
+	        cmocka_unit_test(every_voxel_is_held_at_the_limit_of_its_own),
 	        cmocka_unit_test(contradictory_limits_end_with_the_miss_stated),
 	        cmocka_unit_test(two_starts_reach_the_same_objective),
 	        cmocka_unit_test(same_run_gives_the_same_bits),

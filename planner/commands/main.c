@@ -24,6 +24,7 @@ static const command commands[] = {
         {"info", sp_command_info, "what kind of file this is, its sizes and provenance"},
         {"evaluate", sp_command_evaluate, "DVH metrics, conformity and limits of a plan"},
         {"tradeoff", sp_command_tradeoff, "plans along the front between cord and target"},
+        {"biology", sp_command_biology, "BED, EQD2, cord risk, and rules for re-irradiation"},
         {"robustness", sp_command_robustness, "what set-up errors do to a plan"},
         {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"targets", sp_command_targets, "CTV, PTV and PRV from the tumour, by rule"},

@@ -1,6 +1,7 @@
 /* spineplan plan: the main job. The work is planner/plan_fluence.c. */
 #include <getopt.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "atomic_file.h"
 #include "clock.h"
 #include "commands.h"
+#include "earlier_option.h"
 #include "evaluate.h"
 #include "log.h"
 #include "margin_limits.h"
@@ -40,7 +42,7 @@ static const char help[] =
         "      --robust E         hold the hard limits under set-up errors E too (1mm or 1mm,1deg: shifts, turns "
         "about\n"
         "                         three axes); replaces the PRV of the cord. Pencil beam only\n"
-        "      --directions N     of each shift: 6 (default), 14, 18 or 26\n"
+        "      --directions N     of each shift: 6 (default), 14, 18 or 26\n" SP_EARLIER_HELP
         "      --max-time S       seconds of optimisation at most (default 0: until it converges)\n"
         "      --device D         index or part of the name of an OpenCL device (see spineplan devices)\n"
         "      --require-limits   exit status 1 when the plan misses a limit\n"
@@ -57,6 +59,7 @@ typedef struct {
 	double angles[MAX_ANGLES];
 	const char *robust;
 	sp_setup_errors errors;
+	sp_earlier_options earlier;
 	sp_plan_options plan;
 } arguments;
 
@@ -79,6 +82,7 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"cutoff-mm", required_argument, NULL, 'c'},
 	        {"robust", required_argument, NULL, 'R'},
 	        {"directions", required_argument, NULL, 'N'},
+	        SP_EARLIER_LONG_OPTIONS,
 	        {"max-time", required_argument, NULL, 's'},
 	        {"device", required_argument, NULL, 'd'},
 	        {"require-limits", no_argument, NULL, 'r'},
@@ -86,6 +90,7 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"help", no_argument, NULL, 'h'},
 	        {NULL, 0, NULL, 0},
 	};
+	const char *missing;
 	int option;
 
 	opterr = 0;
@@ -160,6 +165,8 @@ static int parse(arguments *a, int argc, char **argv)
 		case ':':
 			return sp_command_usage("plan", "%s needs a value", argv[optind - 1]);
 		default:
+			if (sp_earlier_option(&a->earlier, option, optarg, &good))
+				break;
 			return sp_command_usage("plan", "no option %s", argv[optind - 1]);
 		}
 		if (!good)
@@ -168,6 +175,10 @@ static int parse(arguments *a, int argc, char **argv)
 	if (optind != argc - 1)
 		return sp_command_usage("plan", optind >= argc ? "which case?" : "more than one case given");
 	a->case_path = argv[optind];
+	if ((missing = sp_earlier_incomplete(&a->earlier)))
+		return sp_command_usage("plan", "%s", missing);
+	if (a->robust && a->earlier.path)
+		return sp_command_usage("plan", "--robust and --earlier cannot be planned for together yet");
 	if (a->robust && a->plan.montecarlo)
 		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
 	if (!a->plan_path)
@@ -290,6 +301,22 @@ static sp_status set_robust(robust_setting *out, arguments *a, const sp_case *c,
 	return SP_OK;
 }
 
+/* The budgets of an earlier course are for so many fractions of the new one. */
+static sp_status set_earlier(arguments *a, const sp_case *c, const sp_protocol *p, sp_error *err)
+{
+	unsigned own = c->prescription.present ? c->prescription.fractions : 0;
+
+	if (!a->earlier.path)
+		return SP_OK;
+	a->plan.earlier = &a->earlier;
+	a->plan.fractions = p && p->fractions && (a->protocol || !own) ? p->fractions : own;
+	return a->plan.fractions
+	               ? SP_OK
+	               : sp_fail(err, SP_BAD_INPUT,
+	                         "%s does not say in how many fractions it is planned; name a protocol that does",
+	                         a->case_path);
+}
+
 static void finish_robust(robust_setting *r)
 {
 	free(r->planned.limits);
@@ -316,6 +343,7 @@ int sp_command_plan(int argc, char **argv)
 {
 	arguments a = {.machine = "generic-6mv",
 	               .errors = {.directions = 6},
+	               .earlier = SP_EARLIER_DEFAULTS,
 	               .plan = {.grid_mm = 2.0,
 	                        .bixel_mm = 5.0,
 	                        .cutoff_mm = 50.0,
@@ -345,6 +373,8 @@ int sp_command_plan(int argc, char **argv)
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||
 	    (st = sp_device_open(&device, a.device, &err)) != SP_OK)
 		goto cleanup;
+	if ((st = set_earlier(&a, c, protocol, &err)) != SP_OK)
+		goto cleanup;
 	st = sp_plan_fluence(&plan, c, robust.to_plan, dose_gy, machine, matter, device, &a.plan, &err);
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)
@@ -363,6 +393,8 @@ int sp_command_plan(int argc, char **argv)
 		json_object_set_new(provenance, "robust", json_string(a.robust));
 	if (plan->robust)
 		json_object_set(evaluation, "robust", plan->robust);
+	if (plan->reirradiation)
+		json_object_set(evaluation, "reirradiation", plan->reirradiation);
 	json_object_set(evaluation, "provenance", provenance);
 	st = sp_plan_write(&(sp_plan){.c = c,
 	                              .technique = "fluence",
@@ -384,14 +416,18 @@ int sp_command_plan(int argc, char **argv)
 		sp_evaluation_print(evaluation);
 		if (plan->robust)
 			print_robust(plan->robust);
+		if (plan->reirradiation)
+			sp_reirradiation_print(plan->reirradiation);
 	}
 	fflush(stdout); /* before what comes on stderr */
 	sp_log_info("%s: fluence plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
 	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
-	else if (a.require_limits && (!json_is_true(json_object_get(evaluation, "all_limits_met")) ||
-	                              (plan->robust && !json_is_true(json_object_get(plan->robust, "all_limits_met")))))
+	else if (a.require_limits &&
+	         (!json_is_true(json_object_get(evaluation, "all_limits_met")) ||
+	          (plan->robust && !json_is_true(json_object_get(plan->robust, "all_limits_met"))) ||
+	          json_is_false(json_object_get(plan->reirradiation, "all_rules_met"))))
 		status = 1;
 cleanup:
 	if (st != SP_OK)
