@@ -6,6 +6,7 @@
 hid_t sp_h5_open_object(sp_h5_reader *r, const char *path, bool *missing)
 {
 	hid_t here = H5Oopen(r->file, "/", H5P_DEFAULT);
+	const char *whole = path;
 	char name[SP_H5_PATH_BYTES];
 
 	*missing = false;
@@ -33,8 +34,8 @@ hid_t sp_h5_open_object(sp_h5_reader *r, const char *path, bool *missing)
 			return -1;
 		}
 		if (link.type != H5L_TYPE_HARD) {
-			sp_h5_reader_refuse(r, ":%s is a soft or external link; only the file's own objects are read",
-			                    name);
+			sp_h5_reader_refuse(r, ":%.*s is a soft or external link; only the file's own objects are read",
+			                    (int)(path - whole), whole);
 			H5Oclose(here);
 			return -1;
 		}

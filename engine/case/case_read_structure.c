@@ -142,6 +142,9 @@ sp_status sp_case_read_structure(sp_case *c, const sp_case_source *at, const cha
 	    (st = sp_h5_get_numbers(&s->density_g_cm3, 1, &found, at->f, path, "density_g_cm3", at->err)) != SP_OK ||
 	    (st = sp_h5_get_text(&s->material, at->f, path, "material", at->err)) != SP_OK)
 		return st;
+	if (found && isnan(s->density_g_cm3)) /* in memory that means "the CT's" */
+		return sp_fail(at->err, SP_BAD_INPUT, "%s:%s density_g_cm3 is nan, expected 0 to 25", sp_h5_path(at->f),
+		               path);
 	sp_h5_join(part, path, "/points_mm", "");
 	st = sp_h5_look(&points, at->f, part, at->err);
 	sp_h5_join(part, path, "/offsets", "");

@@ -132,7 +132,9 @@ static int parse(options *o, int argc, char **argv)
 		if (c == '?' || c == ':')
 			return sp_command_usage("bench", "%s is unknown or lacks its value", argv[optind - 1]) + 1;
 		if (!take(o, c))
-			return sp_command_usage("bench", "'%s' is no good value", optarg) + 1;
+			return sp_command_usage("bench", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(known, c)) +
+			       1;
 	}
 	if (optind != argc - 1 || strcmp(argv[optind], "accuracy") != 0)
 		return sp_command_usage("bench", "expected 'accuracy', found '%s'", optind < argc ? argv[optind] : "") +

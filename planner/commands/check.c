@@ -12,6 +12,8 @@
 #include "alloc.h"
 #include "case.h"
 #include "mask.h"
+#include "matter.h"
+#include "protocol.h"
 
 static const char help[] =
         "usage: spineplan check CASE [--json]\n"
@@ -40,12 +42,33 @@ static void findings_finish(findings *f)
 	sp_case_destroy(f->c);
 }
 
+/* The names that a case leaves to others to know: of materials, and of its protocol. */
+static sp_status look_up_names(const sp_case *c, sp_error *err)
+{
+	const char *protocol = c->prescription.present ? c->prescription.protocol : NULL;
+	sp_protocol *p = NULL;
+	sp_matter *matter = NULL;
+	sp_status st = sp_matter_create(&matter, NULL, err);
+
+	for (size_t i = 0; st == SP_OK && i < c->n_structures; i++)
+		if (c->structures[i].material && sp_matter_find(matter, c->structures[i].material) < 0)
+			st = sp_fail(err, SP_BAD_INPUT,
+			             "%s:/structures/%s material is \"%.60s\", which is none of ours", c->path,
+			             c->structures[i].name, c->structures[i].material);
+	if (st == SP_OK && protocol && (st = sp_protocol_read(&p, protocol, NULL)) != SP_OK)
+		st = sp_fail(err, st, "%s:/prescription protocol is \"%.60s\", expected a shipped one or a YAML file",
+		             c->path, protocol);
+	sp_protocol_destroy(p);
+	sp_matter_destroy(matter);
+	return st;
+}
+
 static sp_status find_out(findings *f, const char *path, sp_error *err)
 {
 	sp_status st;
 	size_t n;
 
-	if ((st = sp_case_read(&f->c, path, err)) != SP_OK ||
+	if ((st = sp_case_read(&f->c, path, err)) != SP_OK || (st = look_up_names(f->c, err)) != SP_OK ||
 	    (st = sp_case_warnings(&f->warnings, &f->n_warnings, f->c, err)) != SP_OK)
 		return st;
 	if (!(f->volume_cc = sp_alloc_array(f->c->n_structures, sizeof *f->volume_cc)))

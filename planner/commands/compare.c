@@ -139,12 +139,16 @@ static int parse(options *o, int argc, char **argv)
 		if (c == '?' || c == ':')
 			return sp_command_usage("compare", "%s is unknown or lacks its value", argv[optind - 1]) + 1;
 		if (!take(o, c, optarg))
-			return sp_command_usage("compare", "'%s' is no good value for its option", optarg) + 1;
+			return sp_command_usage("compare", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(known, c)) +
+			       1;
 	}
 	if (argc - optind != 2)
 		return sp_command_usage("compare", "expected two doses A and B, found %d", argc - optind) + 1;
 	o->a = argv[optind];
 	o->b = argv[optind + 1];
+	if (sp_command_keeps_inputs("compare", o->output, (const char *const[]){o->a, o->b}, 2))
+		return 2 + 1;
 	return 0;
 }
 

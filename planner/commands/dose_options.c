@@ -249,9 +249,13 @@ int sp_dose_parse(sp_dose_options *o, int argc, char **argv)
 		if (c == ENGINE) {
 			engine = optarg;
 			if (!word(&o->monte_carlo, engine, "pencil", "mc"))
-				return sp_command_usage("dose", "'%s' is no good value for its option", optarg) + 1;
+				return sp_command_usage("dose", "'%s' is no good value for --%s", optarg,
+				                        sp_option_name(known, c)) +
+				       1;
 		} else if (!(c > FIRST_OF_MC ? take_mc(&o->mc, c, optarg) : take_common(o, c, optarg))) {
-			return sp_command_usage("dose", "'%s' is no good value for its option", optarg) + 1;
+			return sp_command_usage("dose", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(known, c)) +
+			       1;
 		}
 		if (c > FIRST_OF_MC)
 			for (const struct option *k = known; k->name; k++)
@@ -268,5 +272,8 @@ int sp_dose_parse(sp_dose_options *o, int argc, char **argv)
 		       1;
 	o->case_path = argv[optind];
 	o->plan_path = o->open_field ? NULL : argv[optind + 1];
+	if (sp_command_keeps_inputs("dose", o->output, (const char *const[]){o->case_path, o->plan_path, o->machine},
+	                            3))
+		return 2 + 1;
 	return check(o, engine, needs_mc);
 }

@@ -10,6 +10,7 @@
 #include "evaluate.h"
 #include "log.h"
 #include "margin_limits.h"
+#include "options.h"
 #include "plan_file.h"
 
 static const char help[] = "usage: spineplan evaluate PLAN [OPTIONS]\n"
@@ -70,6 +71,8 @@ static int parse(options *o, int argc, char **argv)
 	if (optind != argc - 1)
 		return 1 + sp_command_usage("evaluate", optind < argc ? "one PLAN at a time" : "which PLAN?");
 	o->plan = argv[optind];
+	if (sp_command_keeps_inputs("evaluate", o->dvh, (const char *const[]){o->plan, o->protocol}, 2))
+		return 2 + 1;
 	return 0;
 }
 

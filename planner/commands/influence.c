@@ -81,7 +81,7 @@ static int parse(options *o, int argc, char **argv)
 			break;
 		case 'b':
 			o->beams.angles_deg = o->angles;
-			good = (o->beams.n_angles = sp_option_list(o->angles, MOST_ANGLES, optarg)) > 0;
+			good = (o->beams.n_angles = sp_option_angles(o->angles, MOST_ANGLES, optarg)) > 0;
 			break;
 		case 'x':
 			good = sp_option_number(&o->beams.bixel_mm, optarg, 0.5, 50.0);
@@ -126,7 +126,9 @@ static int parse(options *o, int argc, char **argv)
 			return sp_command_usage("influence", "%s is unknown or lacks its value", argv[optind - 1]) + 1;
 		}
 		if (!good)
-			return sp_command_usage("influence", "'%s' is no good value for its option", optarg) + 1;
+			return sp_command_usage("influence", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(known, c)) +
+			       1;
 	}
 	if (optind != argc - 1)
 		return sp_command_usage("influence", "expected one CASE, found %d", argc - optind) + 1;
@@ -137,6 +139,8 @@ static int parse(options *o, int argc, char **argv)
 		o->mc.uncertainty = 0.0;
 	if (o->beams.margin_mm < 0.0)
 		o->beams.margin_mm = o->beams.bixel_mm;
+	if (sp_command_keeps_inputs("influence", o->output, (const char *const[]){o->case_path, o->machine}, 2))
+		return 2 + 1;
 	return 0;
 }
 

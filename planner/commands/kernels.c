@@ -11,6 +11,7 @@
 
 #include "atomic_file.h"
 #include "kernel_fit.h"
+#include "options.h"
 
 static const char help[] =
         "usage: spineplan kernels --spectrum NAME|FILE -o TABLE.csv [--histories N] [--seed S]\n"
@@ -165,5 +166,7 @@ int sp_command_kernels(int argc, char **argv)
 		return sp_command_usage("kernels", "'%s' is not understood", argv[optind]);
 	if (!o.spectrum || !o.output)
 		return sp_command_usage("kernels", "--spectrum and -o are needed");
+	if (sp_command_keeps_inputs("kernels", o.output, &o.spectrum, 1))
+		return 2;
 	return make_kernels(&o, &err) == SP_OK ? 0 : sp_command_fail("kernels", &err);
 }

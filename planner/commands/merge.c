@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mc_file.h"
 #include "mc_state.h"
+#include "options.h"
 
 static const char help[] =
         "usage: spineplan merge PART... -o DOSE [--allow-gaps]\n"
@@ -60,6 +61,8 @@ static int parse(options *o, int argc, char **argv)
 		return sp_command_usage("merge", "expected the PARTs to add up") + 1;
 	if (!o->output)
 		return sp_command_usage("merge", "where to? expected -o DOSE") + 1;
+	if (sp_command_keeps_inputs("merge", o->output, (const char *const *)o->parts, o->n))
+		return 2 + 1;
 	return 0;
 }
 

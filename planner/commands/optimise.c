@@ -15,6 +15,7 @@
 #include "objective_file.h"
 #include "optimise.h"
 #include "optimise_terms.h"
+#include "options.h"
 #include "progress.h"
 
 static const char help[] =
@@ -373,14 +374,15 @@ static int read_settings(settings *s, int argc, char **argv)
 			return sp_command_usage("optimise", "no option %s, or its value is missing", argv[optind - 1]);
 		}
 		if (!good)
-			return sp_command_usage("optimise", "'%s' is no number that fits", optarg);
+			return sp_command_usage("optimise", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(options, option));
 	}
 	if (argc - optind != 1)
 		return sp_command_usage("optimise", "expected one matrix file, got %d", argc - optind);
 	if (!s->objectives)
 		return sp_command_usage("optimise", "--objectives FILE is missing");
 	s->matrix = argv[optind];
-	return 0;
+	return sp_command_keeps_inputs("optimise", s->output, (const char *const[]){s->matrix, s->objectives}, 2);
 }
 
 int sp_command_optimise(int argc, char **argv)

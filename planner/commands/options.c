@@ -5,6 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "commands.h"
 
 bool sp_option_number(double *out, const char *text, double low, double high)
 {
@@ -84,5 +87,37 @@ size_t sp_option_list(double *out, size_t most, const char *text)
 			return 0;
 		text = rest + 1;
 	}
+	return 0;
+}
+
+size_t sp_option_angles(double *out, size_t most, const char *text)
+{
+	size_t n = sp_option_list(out, most, text);
+
+	for (size_t i = 0; i < n; i++)
+		if (!(fabs(out[i]) <= 360.0))
+			return 0;
+	return n;
+}
+
+const char *sp_option_name(const struct option *known, int value)
+{
+	for (; known->name; known++)
+		if (known->val == value)
+			return known->name;
+	return "";
+}
+
+int sp_command_keeps_inputs(const char *command, const char *output, const char *const *inputs, size_t n)
+{
+	struct stat goal, source;
+
+	if (!output || stat(output, &goal) != 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (inputs[i] && stat(inputs[i], &source) == 0 && source.st_dev == goal.st_dev &&
+		    source.st_ino == goal.st_ino)
+			return sp_command_usage(
+			        command, "%s is read from and would be written over; name another output", inputs[i]);
 	return 0;
 }

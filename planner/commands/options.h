@@ -2,6 +2,7 @@
 #ifndef SP_OPTIONS_H
 #define SP_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,5 +24,15 @@ bool sp_option_sizes(double *out, int n, const char *text, double low, double hi
 
 /* Reads up to most finite numbers with ',' between them ("0,40,80"); returns how many, 0 when the text is wrong. */
 size_t sp_option_list(double *out, size_t most, const char *text);
+
+/* The same for gantry angles: each within -360..360 degrees. */
+size_t sp_option_angles(double *out, size_t most, const char *text);
+
+/* The long name ("grid-mm") of the option that getopt_long answers with `value`; "" when it is none of them. */
+const char *sp_option_name(const struct option *known, int value);
+
+/* 0; or, where the output is one of the inputs (by any name; NULL for none) and would take its place, says so on stderr
+ * and returns the exit status. */
+int sp_command_keeps_inputs(const char *command, const char *output, const char *const *inputs, size_t n);
 
 #endif

@@ -129,7 +129,7 @@ static int parse(arguments *a, int argc, char **argv)
 			break;
 		case 'b':
 			a->plan.angles_deg = a->angles;
-			good = (a->plan.n_angles = sp_option_list(a->angles, MAX_ANGLES, optarg)) > 0;
+			good = (a->plan.n_angles = sp_option_angles(a->angles, MAX_ANGLES, optarg)) > 0;
 			break;
 		case 'x':
 			good = sp_option_number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
@@ -170,7 +170,8 @@ static int parse(arguments *a, int argc, char **argv)
 			return sp_command_usage("plan", "no option %s", argv[optind - 1]);
 		}
 		if (!good)
-			return sp_command_usage("plan", "'%s' is no good value for its option", optarg);
+			return sp_command_usage("plan", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(options, option));
 	}
 	if (optind != argc - 1)
 		return sp_command_usage("plan", optind >= argc ? "which case?" : "more than one case given");
@@ -183,6 +184,9 @@ static int parse(arguments *a, int argc, char **argv)
 		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
 	if (!a->plan_path)
 		return sp_command_usage("plan", "say where the plan goes with -o PLAN");
+	if (sp_command_keeps_inputs("plan", a->plan_path, (const char *const[]){a->case_path, a->protocol, a->machine},
+	                            3))
+		return 2;
 	return -1;
 }
 

@@ -114,11 +114,14 @@ static int parse(arguments *a, int argc, char **argv)
 			return sp_command_usage("robustness", "no option %s", argv[optind - 1]);
 		}
 		if (!good)
-			return sp_command_usage("robustness", "'%s' is no good value for its option", optarg);
+			return sp_command_usage("robustness", "'%s' is no good value for --%s", optarg,
+			                        sp_option_name(options, option));
 	}
 	if (optind != argc - 1)
 		return sp_command_usage("robustness", optind >= argc ? "which plan?" : "more than one plan given");
 	a->plan_path = argv[optind];
+	if (sp_command_keeps_inputs("robustness", a->output, (const char *const[]){a->plan_path, a->protocol}, 2))
+		return 2;
 	return -1;
 }
 

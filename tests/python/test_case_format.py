@@ -122,6 +122,19 @@ def test_warnings_name_what_to_look_at(example):
     assert '/structures/PTV (ptv) takes in ' in warnings
 
 
+@pytest.mark.parametrize('place, attribute, value, sentence', [
+    ('structures/rod', 'material', 'kryptonite', '/structures/rod material is "kryptonite", which is none of ours'),
+    ('prescription', 'protocol', 'nonsense', '/prescription protocol is "nonsense", expected a shipped one or a YAML file'),
+])
+def test_names_that_planning_would_not_know_are_refused(example, place, attribute, value, sentence):
+    with h5py.File(example, 'a') as f:
+        f[place].attrs[attribute] = value
+    done = spineplan('check', example)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout == ''
+
+
 def test_data_that_nobody_can_decompress_is_named(example):
     with h5py.File(example, 'a') as f:
         replace(f, 'ct/hu', f['ct/hu'][()], chunks=(1, 80, 100), compression='lzf')

@@ -146,8 +146,9 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
     (['CASE', '-o', 'nowhere/p.h5'], 'folder does not exist'),
     (['CASE', '-o', 'p.h5', '--protocol', 'nonsense'], 'nonsense'),
     (['CASE', '-o', 'p.h5', '--machine', 'nonsense'], 'nonsense'),
-    (['CASE', '-o', 'p.h5', '--grid-mm', 'nan'], 'nan'),
-    (['CASE', '-o', 'p.h5', '--beams', '0,,40'], '0,,40'),
+    (['CASE', '-o', 'p.h5', '--grid-mm', 'nan'], "'nan' is no good value for --grid-mm"),
+    (['CASE', '-o', 'p.h5', '--beams', '0,,40'], "'0,,40' is no good value for --beams"),
+    (['CASE', '-o', 'p.h5', '--beams', '0,400'], "'0,400' is no good value for --beams"),
     (['CASE', '-o', 'p.h5', '--technique', 'vmat'], 'vmat'),
     (['CASE', '-o', 'p.h5', '--engine', 'magic'], 'magic'),
     (['CASE', '-o', 'p.h5', '--engine', 'mc', '--uncertainty', '1'], "'1'"),
@@ -161,6 +162,20 @@ def test_wrong_use_is_one_sentence_and_leaves_no_file(spineplan, thoracic, tmp_p
     assert sentence in done.stderr.splitlines()[-1]
     assert done.stdout == ''
     assert not list(tmp_path.iterdir())
+
+
+def test_no_output_takes_the_place_of_an_input(spineplan, thoracic, tmp_path):
+    case, other = tmp_path / 'case.h5', tmp_path / 'other-name.h5'
+    case.write_bytes(thoracic.read_bytes())
+    other.hardlink_to(case)
+    for words in (('plan', case, '-o', case), ('plan', case, '-o', other), ('influence', case, '-o', case),
+                  ('dose', case, case, '-o', case), ('evaluate', case, '--dvh', case), ('compare', case, case, '-o', case),
+                  ('merge', case, '-o', case), ('optimise', case, '--objectives', case, '-o', case),
+                  ('robustness', case, '-o', case), ('kernels', '--spectrum', case, '-o', case)):
+        done = run(spineplan, *words)
+        assert done.returncode == 2, words
+        assert f'{case} is read from and would be written over; name another output' in done.stderr, words
+        assert case.read_bytes() == thoracic.read_bytes()
 
 
 def test_no_device_is_said_with_exit_status_3(spineplan, thoracic, tmp_path):
