@@ -93,6 +93,12 @@ static inline step_numbers step_of(const transport *t, kept_numbers *kept, uint 
 DEFINE_TURN(turn, fv)        /* lanes */
 DEFINE_TURN(turn_one, float) /* one particle */
 
+/* Where a particle's material begins in the tables of electrons: positrons have rows of their own, behind. */
+static inline uint kind_row(constant sp_mc_setup *s, int positron)
+{
+	return positron ? s->n_materials * SP_MC_ROWS : 0;
+}
+
 static inline uv energy_row(fv energy)
 {
 	iv row = (AS_IV(energy) - IV((127 + SP_MC_ENERGY_LOG2) << 23)) >> SP_MC_ROW_SHIFT;
@@ -222,6 +228,24 @@ static fv sample_moller(fv energy, float cut, iv open, random_stream *r)
 	return share_of;
 }
 
+/* Bhabha: the shares that positrons lose, cut / energy to 1, where `open` holds (constants: ICRU 37, eq. 2.13). */
+static fv sample_bhabha(fv energy, float cut, iv open, random_stream *r)
+{
+	fv low = FV(cut) / energy, gamma = FV(1.0f) + energy / FV(ELECTRON_MEV), y = FV(1.0f) / (gamma + FV(1.0f));
+	fv beta2 = FV(1.0f) - FV(1.0f) / (gamma * gamma), q = FV(1.0f) - FV(2.0f) * y, b1 = FV(2.0f) - y * y,
+	   b2 = q * (FV(3.0f) + y * y), b3 = q * q * (FV(1.0f) + q), b4 = q * q * q, share_of = FV(1.0f);
+
+	for (int tries = 0; tries < 64 && ANY(open); tries++) {
+		float share = draw(r);
+		fv x = FV(1.0f) / (FV(1.0f) / low - FV(share) * (FV(1.0f) / low - FV(1.0f)));
+		iv now = open & HOLDS(FV(draw(r)) <= FV(1.0f) - beta2 * x * (b1 - x * (b2 - x * (b3 - x * b4))));
+
+		share_of = PICK(now, x, share_of);
+		open &= ~now;
+	}
+	return share_of;
+}
+
 /* Cosine between an electron of kinetic energy `before` and the one that leaves its collision with `after`. */
 static inline fv moller_cosine(fv before, fv after)
 {
@@ -237,16 +261,16 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	constant sp_mc_setup *s = t->setup;
 	iv inside = inside_box(e->x, e->y, e->z, s->extent_cm) & at;
 	uv word = voxel_words(t, e->x, e->y, e->z, inside), material = word >> 24,
-	   row = material * UV(SP_MC_ROWS) + energy_row(e->energy);
-	fv density = word_density(word), discrete, moller, flight, unused, total, number;
+	   row = UV(kind_row(s, e->positron)) + material * UV(SP_MC_ROWS) + energy_row(e->energy);
+	fv density = word_density(word), discrete, knocking, flight, unused, total, number;
+	const float least = e->positron ? s->electron_cut : 2.0f * s->electron_cut;
 	iv accepted, hard, radiates, flies;
 	random_stream r = {(uint4)(t->base.x, t->base.y, e->object ^ 0x80000000u, step << 8), t->key, (float4)(0.0f),
 	                   0};
 	float kind, azimuth, all;
 
 	discrete = gather_float((global const float *)t->electron + 3, row << 2);
-	gather_columns(&moller, &flight, &unused, t->event, row);
-	flight = e->positron ? flight : FV(0.0f);
+	gather_columns(&knocking, &flight, &unused, t->event, row);
 	total = discrete + flight;
 	accepted = inside & HOLDS(FV(accept) * majorant * FV(s->event_majorant) < density * total);
 	if (!ANY(accepted))
@@ -254,8 +278,8 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	kind = draw(&r);
 	azimuth = 6.2831853f * draw(&r);
 	number = FV(kind) * total;
-	hard = accepted & HOLDS(number < moller * discrete) & HOLDS(e->energy > FV(2.0f * s->electron_cut));
-	radiates = accepted & HOLDS(number >= moller * discrete) & HOLDS(number < discrete) &
+	hard = accepted & HOLDS(number < knocking * discrete) & HOLDS(e->energy > FV(least));
+	radiates = accepted & HOLDS(number >= knocking * discrete) & HOLDS(number < discrete) &
 	           HOLDS(e->energy > FV(s->photon_cut));
 	flies = accepted & HOLDS(number >= discrete);
 	if (ANY(flies)) { /* annihilation in flight, both photons from one lane */
@@ -281,8 +305,11 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 		t->balance += lane_sum(k * e->weight) - all * lane(k, l);
 		e->energy -= k;
 	}
-	if (ANY(hard)) { /* Moller */
-		fv low = sample_moller(e->energy, s->electron_cut, hard, &r) * e->energy, left = e->energy - low;
+	if (ANY(hard)) { /* Moller, Bhabha */
+		fv low = (e->positron ? sample_bhabha(e->energy, s->electron_cut, hard, &r)
+		                      : sample_moller(e->energy, s->electron_cut, hard, &r)) *
+		         e->energy,
+		   left = e->energy - low;
 		fv cw = moller_cosine(e->energy, low), cl = moller_cosine(e->energy, left);
 		electron_set *knocked;
 
@@ -356,6 +383,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 {
 	constant sp_mc_setup *s = t->setup;
 	const float rest = e->positron ? 2.0f * ELECTRON_MEV : 0.0f;
+	const uint kind = kind_row(s, e->positron);
 	fv x[SP_SETS], y[SP_SETS], z[SP_SETS], u[SP_SETS], v[SP_SETS], w[SP_SETS], energy[SP_SETS], weight[SP_SETS];
 	/* matter where the step begins: how dense, and how far around nothing is much denser or thinner */
 	fv density[SP_SETS], clearance[SP_SETS];
@@ -431,7 +459,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			density[j] = word_density(word[j]);
 			clearance[j] = word_clearance(t, word[j]) - length[j] * FV(1.0f - number.hinge);
 			mass[j] = density[j] * length[j];
-			row[j] = (word[j] >> 24) * UV(SP_MC_ROWS) +
+			row[j] = UV(kind) + (word[j] >> 24) * UV(SP_MC_ROWS) +
 			         energy_row(
 			                 max(energy[j] - FV(0.5f * TYPICAL_STOPPING) * mass[j], FV(0.25f) * energy[j]));
 			gather_columns(&stopping[j], &g1[j], &eta[j], t->electron, row[j]);

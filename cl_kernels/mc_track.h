@@ -94,9 +94,9 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
                           track_particle *p, float accept, random_stream *r)
 {
 	constant sp_mc_setup *s = t->setup;
-	uint row = k->material * SP_MC_ROWS + lane_row(p->energy);
+	uint row = kind_row(s, p->positron) + k->material * SP_MC_ROWS + lane_row(p->energy);
 	float4 e = t->electron[row], v = t->event[row];
-	float flight = p->positron ? v.y : 0.0f, kind, azimuth;
+	float flight = v.y, kind, azimuth;
 
 	if (accept * s->event_majorant >= e.w + flight)
 		return true;
@@ -105,9 +105,10 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 	if (kind < v.x * e.w) {
 		float low, left, c;
 
-		if (p->energy <= 2.0f * s->electron_cut)
+		if (p->energy <= (p->positron ? 1.0f : 2.0f) * s->electron_cut)
 			return true;
-		low = p->energy * FIRST_LANE(sample_moller(FV(p->energy), s->electron_cut, IV(-1), r));
+		low = p->energy * (p->positron ? FIRST_LANE(sample_bhabha(FV(p->energy), s->electron_cut, IV(-1), r))
+		                               : FIRST_LANE(sample_moller(FV(p->energy), s->electron_cut, IV(-1), r)));
 		left = p->energy - low;
 		if (*n_stack == TRACK_STACK) {
 			k->whole = 0;
@@ -157,7 +158,7 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 	k->whole = 1;
 	k->n_points = k->n_photons = 0;
 	k->weight = 0.0f;
-	k->range = t->event[material * SP_MC_ROWS + lane_row(energy)].z;
+	k->range = t->event[kind_row(s, positron) + material * SP_MC_ROWS + lane_row(energy)].z;
 	for (;;) {
 		pending_point pending = {{0.0f, 0.0f, 0.0f, 0.0f}, &place};
 		bool there = true;
@@ -175,7 +176,7 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 			xh = p.x + path * p.u;
 			yh = p.y + path * p.v;
 			zh = p.z + path * p.w;
-			row = t->electron[material * SP_MC_ROWS +
+			row = t->electron[kind_row(s, p.positron) + material * SP_MC_ROWS +
 			                  lane_row(max(p.energy - 0.5f * TYPICAL_STOPPING * mass, 0.25f * p.energy))];
 			loss = min(row.x * mass, p.energy);
 			leave_energy(k, &pending, quantum, xh, yh, zh, loss);

@@ -67,6 +67,45 @@ static void knock_on_electrons_follow_moller(void **state)
 	mc_free_buffers(r);
 }
 
+/* Bhabha, Proc. R. Soc. A 154 (1936) 195; ICRU 37, eq. 2.13, in s = ln of the share of energy. */
+static double bhabha(double s, const double *kinetic_mev)
+{
+	double gamma = 1.0 + kinetic_mev[0] / ELECTRON_MEV, y = 1.0 / (gamma + 1.0), x = exp(s), z = 1.0 - 2.0 * y;
+	double beta2 = 1.0 - 1.0 / (gamma * gamma);
+
+	return 1.0 / (beta2 * x) - (2.0 - y * y) + z * (3.0 + y * y) * x - (z * z + z * z * z) * x * x +
+	       z * z * z * x * x * x;
+}
+
+static void knock_on_electrons_of_positrons_follow_bhabha(void **state)
+{
+	/* the first ones are just above the cut, below which there are none */
+	static const float energies[MC_LANES] = {0.21f, 0.25f, 0.3f, 0.4f, 0.6f, 1.0f,  1.3f,  1.7f,
+	                                         2.2f,  3.0f,  4.0f, 6.0f, 8.0f, 11.0f, 15.0f, 19.0f};
+	mc_rig *r = *state;
+	size_t n = r->samples;
+	cl_uint seed = 57;
+	cl_float cut = (cl_float)CUT_MEV;
+	cl_mem buffer = mc_buffer(r, sizeof energies, energies);
+	const sp_argument a[] = {SP_ARG(seed), SP_ARG(cut), SP_ARG(buffer)};
+	float *s = mc_run(r, "bhabha_samples", n, MC_LANES * n, a, 3);
+	double *share = malloc(n * sizeof *share);
+	mc_distribution *d = malloc(sizeof *d);
+
+	for (size_t l = 0; l < MC_LANES; l++) {
+		double t = (double)energies[l];
+
+		mc_distribution_make(d, bhabha, &t, log(CUT_MEV / t), 0.0);
+		for (size_t i = 0; i < n; i++)
+			share[i] = mc_distribution_share(d, log((double)s[l * n + i]));
+		assert_uniform(share, n, "Bhabha", t);
+	}
+	free(d);
+	free(share);
+	free(s);
+	mc_free_buffers(r);
+}
+
 /* Heitler, The Quantum Theory of Radiation, sec. 27, per share of t + 2 mc2, in s = ln of it. */
 static double annihilation(double s, const double *kinetic_mev)
 {
@@ -213,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(knock_on_electrons_follow_moller),
+	        cmocka_unit_test(knock_on_electrons_of_positrons_follow_bhabha),
 	        cmocka_unit_test(annihilation_in_flight_follows_heitler_and_conserves_momentum),
 	        cmocka_unit_test(bremsstrahlung_follows_seltzer_and_berger),
 	        cmocka_unit_test(a_lane_is_chosen_by_its_weight),

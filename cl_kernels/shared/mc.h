@@ -59,9 +59,10 @@ typedef struct {
 SP_SAME_SIZE(sp_mc_brick, 8);
 
 /* An electron's row, read as one float4: restricted stopping power (MeV cm2/g), first transport coefficient of
- * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). */
-/* Its second row, for events: Moller's share of the discrete collisions (the rest is bremsstrahlung), annihilation in
- * flight (cm2/g), which positrons have on top, and the farthest that an electron of this energy gets (g/cm2). */
+ * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). Positrons' rows follow those of all materials. */
+/* Its second row, for events: the share of Moller's or Bhabha's in the discrete collisions (the rest is
+ * bremsstrahlung), annihilation in flight (cm2/g; 0 for electrons), which comes on top, and the farthest that an
+ * electron of this energy gets (g/cm2). */
 
 /* ---- Tally: energy times weight in units of 1/SP_MC_TALLY_UNIT MeV ---- */
 #define SP_MC_TALLY_UNIT 67108864.0f

@@ -23,7 +23,7 @@ static sp_status add_buffer(sp_mc *mc, size_t bytes, const void *data, const cha
 static sp_status send_tables(sp_mc *mc, const sp_mc_tables *t, sp_error *err)
 {
 	size_t photon = (SP_MC_ROWS + 1) * t->n_materials * sizeof(float),
-	       electron = (size_t)SP_MC_ROWS * t->n_materials * 4 * sizeof(float);
+	       electron = 2 * (size_t)SP_MC_ROWS * t->n_materials * 4 * sizeof(float);
 	const struct {
 		size_t bytes;
 		const void *data;

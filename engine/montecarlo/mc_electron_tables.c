@@ -36,6 +36,33 @@ static void moller(double *collisions, double *loss, double t, double cut)
 	        beta2;
 }
 
+/* Bhabha's cross-section, likewise, from cut to t: a positron can lose all its energy. ICRU 37, eq. 2.13. */
+static void bhabha(double *collisions, double *loss, double t, double cut)
+{
+	enum { STEPS = 200 };
+	double gamma = 1.0 + t / SP_MC_ELECTRON_MEV, beta2 = 1.0 - 1.0 / (gamma * gamma), y = 1.0 / (gamma + 1.0);
+	double q = 1.0 - 2.0 * y, b1 = 2.0 - y * y, b2 = q * (3.0 + y * y), b3 = q * q * (1.0 + q), b4 = q * q * q;
+	double width = log(t / cut) / STEPS;
+
+	*collisions = *loss = 0.0;
+	for (int i = 0; width > 0.0 && i < STEPS; i++) { /* even in ln x */
+		double x = cut / t * exp((i + 0.5) * width);
+		double d = (1.0 - beta2 * x * (b1 - x * (b2 - x * (b3 - x * b4)))) / (beta2 * x) * width;
+
+		*collisions += d / t;
+		*loss += d * x;
+	}
+}
+
+double sp_mc_positron_stopping(double t)
+{
+	double tau = t / SP_MC_ELECTRON_MEV, k = tau + 2.0, beta2 = 1.0 - 1.0 / ((tau + 1.0) * (tau + 1.0));
+	double electron = 1.0 - beta2 + (tau * tau / 8.0 - (2.0 * tau + 1.0) * log(2.0)) / ((tau + 1.0) * (tau + 1.0)),
+	       positron = 2.0 * log(2.0) - beta2 / 12.0 * (23.0 + (14.0 + (10.0 + 4.0 / k) / k) / k);
+
+	return (positron - electron) / beta2;
+}
+
 /* k dsigma/dk at x = k/t, linear between the points of the table. */
 static double brems_at(const sp_brems *b, double x)
 {
@@ -82,7 +109,8 @@ static void brems_quantiles(float *out, const sp_brems *b, double t, double cut)
 	}
 }
 
-/* McKinley and Feshbach's spin factor, Phys. Rev. 74 (1948) 1759, times Rutherford's cross-section. */
+/* McKinley and Feshbach's spin factor, Phys. Rev. 74 (1948) 1759, times Rutherford's cross-section; z: negative for
+ * positrons. */
 static double spin(double y, double beta2, double z)
 {
 	double root = sqrt(y);
@@ -92,7 +120,7 @@ static double spin(double y, double beta2, double z)
 
 /* First and second transport coefficients (cm2/g): scattering by nuclei with Moliere's screening (Z. Naturforsch. 2a
  * (1947) 133) and spin, and by electrons in collisions that lose less than cut. */
-static void scattering(double *g1, double *g2, const double *weight, double t, double cut)
+static void scattering(double *g1, double *g2, const double *weight, double t, double cut, int positron)
 {
 	enum { STEPS = 200 };
 	double gamma = 1.0 + t / SP_MC_ELECTRON_MEV, beta2 = 1.0 - 1.0 / (gamma * gamma), p = sqrt(gamma * gamma - 1.0);
@@ -109,11 +137,13 @@ static void scattering(double *g1, double *g2, const double *weight, double t, d
 		scale = weight[z] * SP_MC_AVOGADRO / sp_matter_atomic_weight(z) * z * rutherford;
 		width = log((1.0 + a) / a) / STEPS;
 		for (int i = 0; i < STEPS; i++) { /* even in ln(y + a) */
-			double s = a * exp((i + 0.5) * width), y = s - a, d = scale * z * spin(y, beta2, z) / s * width;
+			double s = a * exp((i + 0.5) * width), y = s - a,
+			       d = scale * z * spin(y, beta2, positron ? -z : z) / s * width;
 
 			*g1 += d * 2.0 * y;
 			*g2 += d * 6.0 * y * (1.0 - y);
 		}
+		a *= SP_MC_FANO_SCREENING;
 		width = log((knock_on + a) / a) / STEPS;
 		for (int i = 0; i < STEPS; i++) { /* z electrons of charge 1 instead of one charge z */
 			double s = a * exp((i + 0.5) * width), y = s - a, d = scale / s * width;
@@ -158,7 +188,7 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 	double electrons = sp_matter_z_over_a(m, material) * SP_MC_AVOGADRO;
 	double moller_unit =
 	        electrons * 2.0 * SP_MC_PI * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_MEV;
-	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS], range = 0.001;
+	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS], range = 0.0;
 	sp_brems *b = sp_alloc_array(SP_MC_ROWS, sizeof *b);
 	sp_status st;
 
@@ -169,18 +199,21 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 	if ((st = sp_matter_collision_stopping(stopping, m, material, energy, SP_MC_ROWS, err)) != SP_OK ||
 	    (st = sp_matter_brems(b, m, material, energy, SP_MC_ROWS, err)) != SP_OK)
 		goto cleanup;
-	for (size_t row = 0; row < SP_MC_ROWS; row++) {
-		float *electron = t->electron + (column * SP_MC_ROWS + row) * 4;
-		float *event = t->event + (column * SP_MC_ROWS + row) * 4;
+	for (size_t i = 0; i < 2 * (size_t)SP_MC_ROWS; i++) {
+		int positron = i >= SP_MC_ROWS;
+		size_t row = i % SP_MC_ROWS, at = ((positron ? t->n_materials : 0) + column) * SP_MC_ROWS + row;
+		float *electron = t->electron + at * 4, *event = t->event + at * 4;
 		double e = energy[row], hard, hard_loss, photons, soft_photons, g1, g2, discrete, flight;
+		double collisions = stopping[row] + (positron ? moller_unit * sp_mc_positron_stopping(e) : 0.0);
 
-		moller(&hard, &hard_loss, e, electron_cut);
+		(positron ? bhabha : moller)(&hard, &hard_loss, e, electron_cut);
 		brems(&photons, &soft_photons, b + row, e, photon_cut);
-		scattering(&g1, &g2, weight, e, electron_cut);
+		scattering(&g1, &g2, weight, e, electron_cut, positron);
 		hard *= moller_unit;
 		discrete = hard + photons;
-		flight = electrons * annihilation(e);
-		electron[0] = (float)(stopping[row] - moller_unit * hard_loss + soft_photons);
+		flight = positron ? electrons * annihilation(e) : 0.0;
+		range = row == 0 ? 0.001 : range;
+		electron[0] = (float)(collisions - moller_unit * hard_loss + soft_photons);
 		electron[1] = (float)g1;
 		electron[2] = (float)eta_index(g1, g2);
 		electron[3] = (float)discrete;

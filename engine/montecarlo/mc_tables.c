@@ -150,7 +150,7 @@ static sp_status reserve(sp_mc_tables *t, size_t n, sp_error *err)
 
 	t->n_materials = (n + 15) / 16 * 16;
 	photon = (SP_MC_ROWS + 1) * t->n_materials;
-	electron = (size_t)SP_MC_ROWS * t->n_materials * 4;
+	electron = 2 * (size_t)SP_MC_ROWS * t->n_materials * 4;
 	t->attenuation = sp_alloc_array(photon, sizeof(float));
 	t->compton = sp_alloc_array(photon, sizeof(float));
 	t->photoelectric = sp_alloc_array(photon, sizeof(float));

@@ -13,8 +13,8 @@ typedef struct {
 	size_t n_materials; /* a whole multiple of 16; those beyond the caller's are copies of the first */
 	/* [row][material], SP_MC_ROWS + 1 rows: total (cm2/g), its shares, and the width of Rayleigh scattering */
 	float *attenuation, *compton, *photoelectric, *pair, *rayleigh;
-	float *electron; /* [material][row][4] */
-	float *event;    /* [material][row][4] */
+	float *electron; /* [electron or positron][material][row][4] */
+	float *event;    /* [electron or positron][material][row][4] */
 	float *brems;    /* [material][energy][share] */
 	float pair_share[SP_MC_PAIR_ENERGIES * SP_MC_PAIR_SHARES];
 	float event_majorant; /* cm2/g: largest of discrete collisions and annihilation up to max_mev */

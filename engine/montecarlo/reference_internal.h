@@ -3,6 +3,7 @@
 #define SP_REFERENCE_INTERNAL_H
 
 #include "cross_sections.h"
+#include "mc_tables_internal.h"
 #include "random.h"
 #include "reference_water.h"
 
@@ -27,6 +28,7 @@ typedef struct {
 
 typedef struct {
 	double loss;               /* continuous: collisions below ELECTRON_CUT, photons below PHOTON_CUT; MeV/cm */
+	double positron_loss;      /* the same of positrons, whose knock-on electrons are sampled as electrons' are */
 	double moller, brems;      /* discrete, 1/cm */
 	double elastic[N_ELASTIC]; /* single scattering above mu_hard by H and O, majorant without spin factor, 1/cm */
 	double mu_hard;            /* mu = (1 - cos theta) / 2 from which scattering is single */

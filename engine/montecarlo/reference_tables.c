@@ -160,7 +160,8 @@ static void fill_elastic(electron_row *row, double t, const composition *c)
 		row->elastic[i] =
 		        scale[i] * (1.0 / (row->mu_hard + a) - 1.0 / (1.0 + a)) * (1.0 + 0.25 * PI * z / 137.036);
 		add_soft(row, scale[i], a, row->mu_hard, beta2, z, 1);
-		add_soft(row, scale[i] / z, a, knock_on, beta2, z, 0); /* Z electrons instead of a charge Z */
+		/* Z electrons instead of a charge Z, with their own screening (see mc_electron_tables.c) */
+		add_soft(row, scale[i] / z, SP_MC_FANO_SCREENING * a, knock_on, beta2, z, 0);
 	}
 }
 
@@ -205,6 +206,8 @@ static sp_status fill_electrons(sp_reference_water *w, const sp_matter *m, int w
 		row->brems = integrate_brems(shape, t, PHOTON_CUT, t, 0);
 		row->loss = stopping[i > first ? i : first] * c->density - loss +
 		            integrate_brems(shape, t, 0.0, fmin(PHOTON_CUT, t), 1);
+		row->positron_loss = row->loss + c->electrons * 2.0 * PI * ELECTRON_RADIUS_CM * ELECTRON_RADIUS_CM *
+		                                         ELECTRON_MEV * sp_mc_positron_stopping(t);
 		row->annihilation = annihilation(t, c);
 		fill_elastic(row, t, c);
 	}

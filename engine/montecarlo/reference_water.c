@@ -208,6 +208,11 @@ static bool electron_event(shower *s, particle *p, double majorant)
 	return true;
 }
 
+static double loss_of(const electron_row *row, int kind)
+{
+	return kind == POSITRON ? row->positron_loss : row->loss;
+}
+
 /* Class II: steps to the next discrete interaction, or as far as MAX_LOSS lets it; continuous scattering happens all at
  * once at a random point of the step (the random hinge), continuous loss is left at another. */
 static void track_charged(shower *s, particle *p)
@@ -217,14 +222,15 @@ static void track_charged(shower *s, particle *p)
 		             later = electron_at(s->w, p->energy * (1.0 - MAX_LOSS));
 		/* the rates change little and steadily over one step: the larger end, and 2 %, bound them */
 		double majorant = 1.02 * fmax(discrete(&row, p->kind), discrete(&later, p->kind));
-		double longest = MAX_LOSS * p->energy / later.loss, step = -log(sp_random_next(&s->random)) / majorant;
+		double longest = MAX_LOSS * p->energy / loss_of(&later, p->kind),
+		       step = -log(sp_random_next(&s->random)) / majorant;
 		bool event = step < longest;
 		double loss, hinge, where;
 		particle at;
 
 		step = event ? step : longest;
-		row = electron_at(s->w, p->energy - 0.5 * step * row.loss);
-		loss = fmin(step * row.loss, p->energy);
+		row = electron_at(s->w, p->energy - 0.5 * step * loss_of(&row, p->kind));
+		loss = fmin(step * loss_of(&row, p->kind), p->energy);
 		hinge = step * sp_random_next(&s->random);
 		where = step * sp_random_next(&s->random);
 		at = *p;

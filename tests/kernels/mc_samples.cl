@@ -118,6 +118,16 @@ kernel void moller_samples(global float *out, uint n, uint seed, float cut, glob
 	}
 }
 
+/* energies: one a lane. out: shares that positrons lose, all lanes. */
+kernel void bhabha_samples(global float *out, uint n, uint seed, float cut, global const float *energies)
+{
+	uint i = get_global_id(0);
+	random_stream r = stream_of(i, seed);
+
+	if (i < n)
+		store(out, n, sample_bhabha(load(energies, 1), cut, IV(-1), &r));
+}
+
 /* out: one photon's energy, its cosine, the other's cosine. */
 kernel void annihilation_samples(global float *out, uint n, uint seed, float energy)
 {
