@@ -118,38 +118,53 @@ static double spin(double y, double beta2, double z)
 	return 1.0 - beta2 * y + SP_MC_PI * z * FINE_STRUCTURE * sqrt(beta2) * root * (1.0 - root);
 }
 
-/* First and second transport coefficients (cm2/g): scattering by nuclei with Moliere's screening (Z. Naturforsch. 2a
- * (1947) 133) and spin, and by electrons in collisions that lose less than cut. */
-static void scattering(double *g1, double *g2, const double *weight, double t, double cut, int positron)
+/* Integrals over y from 0 to end of y/(y + a)^2 (first) and y^2/(y + a)^2. */
+static double first_integral(double a, double end)
+{
+	return log1p(end / a) - end / (end + a);
+}
+
+static double second_integral(double a, double end)
+{
+	return end - 2.0 * a * log1p(end / a) + a * end / (end + a);
+}
+
+/* First and second transport coefficients (cm2/g) of electrons [0] and positrons [1]: scattering by nuclei with
+ * Moliere's screening (Z. Naturforsch. 2a (1947) 133) and spin, and by electrons in collisions that lose less than cut.
+ */
+static void scattering(double g1[2], double g2[2], const double *weight, double t, double cut)
 {
 	enum { STEPS = 200 };
 	double gamma = 1.0 + t / SP_MC_ELECTRON_MEV, beta2 = 1.0 - 1.0 / (gamma * gamma), p = sqrt(gamma * gamma - 1.0);
 	double rutherford = SP_MC_PI * pow(SP_MC_ELECTRON_RADIUS_CM / (p * sqrt(beta2)), 2.0), m = SP_MC_ELECTRON_MEV;
 	double w = fmin(cut, 0.5 * t), knock_on = 0.5 * (1.0 - sqrt((t - w) * (t + 2.0 * m) / (t * (t - w + 2.0 * m))));
 
-	*g1 = *g2 = 0.0;
+	g1[0] = g1[1] = g2[0] = g2[1] = 0.0;
 	for (int z = 1; z <= SP_MATTER_MAX_Z; z++) {
-		double angle = FINE_STRUCTURE * cbrt(z) / (0.885 * p), a, scale, width;
+		double angle = FINE_STRUCTURE * cbrt(z) / (0.885 * p), a, scale, width, s, ratio, electrons;
 
 		if (weight[z] == 0.0)
 			continue;
 		a = 0.25 * angle * angle * (1.13 + 3.76 * FINE_STRUCTURE * FINE_STRUCTURE * z * z / beta2);
 		scale = weight[z] * SP_MC_AVOGADRO / sp_matter_atomic_weight(z) * z * rutherford;
 		width = log((1.0 + a) / a) / STEPS;
-		for (int i = 0; i < STEPS; i++) { /* even in ln(y + a) */
-			double s = a * exp((i + 0.5) * width), y = s - a,
-			       d = scale * z * spin(y, beta2, positron ? -z : z) / s * width;
+		s = a * exp(0.5 * width);
+		ratio = exp(width);
+		for (int i = 0; i < STEPS; i++, s *= ratio) { /* even in ln(y + a) */
+			double y = s - a, d = scale * z / s * width;
 
-			*g1 += d * 2.0 * y;
-			*g2 += d * 6.0 * y * (1.0 - y);
+			for (int positron = 0; positron < 2; positron++) {
+				double e = d * spin(y, beta2, positron ? -z : z);
+
+				g1[positron] += e * 2.0 * y;
+				g2[positron] += e * 6.0 * y * (1.0 - y);
+			}
 		}
-		a *= SP_MC_FANO_SCREENING;
-		width = log((knock_on + a) / a) / STEPS;
-		for (int i = 0; i < STEPS; i++) { /* z electrons of charge 1 instead of one charge z */
-			double s = a * exp((i + 0.5) * width), y = s - a, d = scale / s * width;
-
-			*g1 += d * 2.0 * y;
-			*g2 += d * 6.0 * y * (1.0 - y);
+		a *= SP_MC_FANO_SCREENING; /* z electrons of charge 1 instead of one charge z */
+		electrons = first_integral(a, knock_on);
+		for (int positron = 0; positron < 2; positron++) {
+			g1[positron] += scale * 2.0 * electrons;
+			g2[positron] += scale * 6.0 * (electrons - second_integral(a, knock_on));
 		}
 	}
 }
@@ -180,18 +195,19 @@ static double annihilation(double t)
 	       ((gamma * gamma + 4.0 * gamma + 1.0) / (p * p) * log(gamma + p) - (gamma + 3.0) / p);
 }
 
-sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter *m, int material, double electron_cut,
-                                double photon_cut, double max_mev, sp_error *err)
+sp_status sp_mc_electron_tables(sp_mc_tables *t, float *majorant, size_t column, const sp_matter *m, int material,
+                                double electron_cut, double photon_cut, double max_mev, sp_error *err)
 {
 	enum { FIRST = SP_MC_ROWS_PER_OCTAVE / 2 }; /* 11.7 keV: the stopping powers begin at 10 keV */
 	const double *weight = sp_matter_weights(m, material);
 	double electrons = sp_matter_z_over_a(m, material) * SP_MC_AVOGADRO;
-	double moller_unit =
+	double unit =
 	        electrons * 2.0 * SP_MC_PI * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_RADIUS_CM * SP_MC_ELECTRON_MEV;
-	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS], range = 0.0;
+	double energy[SP_MC_ROWS], stopping[SP_MC_ROWS], range[2] = {0.001, 0.001};
 	sp_brems *b = sp_alloc_array(SP_MC_ROWS, sizeof *b);
 	sp_status st;
 
+	*majorant = 0.0f;
 	if (!b)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for electron tables");
 	for (size_t row = 0; row < SP_MC_ROWS; row++)
@@ -199,33 +215,35 @@ sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter 
 	if ((st = sp_matter_collision_stopping(stopping, m, material, energy, SP_MC_ROWS, err)) != SP_OK ||
 	    (st = sp_matter_brems(b, m, material, energy, SP_MC_ROWS, err)) != SP_OK)
 		goto cleanup;
-	for (size_t i = 0; i < 2 * (size_t)SP_MC_ROWS; i++) {
-		int positron = i >= SP_MC_ROWS;
-		size_t row = i % SP_MC_ROWS, at = ((positron ? t->n_materials : 0) + column) * SP_MC_ROWS + row;
-		float *electron = t->electron + at * 4, *event = t->event + at * 4;
-		double e = energy[row], hard, hard_loss, photons, soft_photons, g1, g2, discrete, flight;
-		double collisions = stopping[row] + (positron ? moller_unit * sp_mc_positron_stopping(e) : 0.0);
+	for (size_t row = 0; row < SP_MC_ROWS; row++) {
+		double e = energy[row], photons, soft_photons, g1[2], g2[2];
 
-		(positron ? bhabha : moller)(&hard, &hard_loss, e, electron_cut);
 		brems(&photons, &soft_photons, b + row, e, photon_cut);
-		scattering(&g1, &g2, weight, e, electron_cut, positron);
-		hard *= moller_unit;
-		discrete = hard + photons;
-		flight = positron ? electrons * annihilation(e) : 0.0;
-		range = row == 0 ? 0.001 : range;
-		electron[0] = (float)(collisions - moller_unit * hard_loss + soft_photons);
-		electron[1] = (float)g1;
-		electron[2] = (float)eta_index(g1, g2);
-		electron[3] = (float)discrete;
-		event[0] = (float)(discrete > 0.0 ? hard / discrete : 0.0);
-		event[1] = (float)flight;
-		/* the longest path on continuous loss alone, with a step's length for what the table's rows round;
-		 * before the first row an electron of 11 keV goes 3e-4 g/cm2 */
-		if (row > 0)
-			range += (sp_mc_row_energy(row, 1.0) - sp_mc_row_energy(row, 0.0)) / electron[0];
-		event[2] = (float)(1.05 * range + 0.01);
-		if (e <= 1.02 * max_mev && e >= 0.5 * electron_cut)
-			t->event_majorant = fmaxf(t->event_majorant, (float)(1.02 * (discrete + flight)));
+		scattering(g1, g2, weight, e, electron_cut);
+		for (int positron = 0; positron < 2; positron++) {
+			size_t at = ((positron ? t->n_materials : 0) + column) * SP_MC_ROWS + row;
+			float *electron = t->electron + at * 4, *event = t->event + at * 4;
+			double collisions = stopping[row] + (positron ? unit * sp_mc_positron_stopping(e) : 0.0);
+			double flight = positron ? electrons * annihilation(e) : 0.0, hard, hard_loss, discrete;
+
+			(positron ? bhabha : moller)(&hard, &hard_loss, e, electron_cut);
+			hard *= unit;
+			discrete = hard + photons;
+			electron[0] = (float)(collisions - unit * hard_loss + soft_photons);
+			electron[1] = (float)g1[positron];
+			electron[2] = (float)eta_index(g1[positron], g2[positron]);
+			electron[3] = (float)discrete;
+			event[0] = (float)(discrete > 0.0 ? hard / discrete : 0.0);
+			event[1] = (float)flight;
+			/* the longest path on continuous loss alone, with a step's length for what the table's rows
+			 * round; before the first row an electron of 11 keV goes 3e-4 g/cm2 */
+			if (row > 0)
+				range[positron] +=
+				        (sp_mc_row_energy(row, 1.0) - sp_mc_row_energy(row, 0.0)) / electron[0];
+			event[2] = (float)(1.05 * range[positron] + 0.01);
+			if (e <= 1.02 * max_mev && e >= 0.5 * electron_cut)
+				*majorant = fmaxf(*majorant, (float)(1.02 * (discrete + flight)));
+		}
 	}
 	for (int i = 0; i < SP_MC_BREMS_ENERGIES; i++) {
 		double e = fmin(ldexp(1.0, SP_MC_BREMS_LOG2) * pow(2.0, (double)i / SP_MC_BREMS_PER_OCTAVE),

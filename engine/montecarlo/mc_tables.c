@@ -183,16 +183,35 @@ sp_status sp_mc_tables_make(sp_mc_tables *out, const sp_matter *m, const int *ma
                             double photon_cut, double max_mev, sp_error *err)
 {
 	sp_status st;
+	float most = 0.0f;
 
 	*out = (sp_mc_tables){0};
 	if ((st = reserve(out, n, err)) != SP_OK)
 		goto cleanup;
 	fill_pairs(out->pair_share);
-	for (size_t i = 0; i < n; i++)
-		if ((st = fill_photons(out, i, m, materials[i], err)) != SP_OK ||
-		    (st = sp_mc_electron_tables(out, i, m, materials[i], electron_cut, photon_cut, max_mev, err)) !=
-		            SP_OK)
-			goto cleanup;
+#pragma omp parallel for schedule(dynamic) reduction(max : most)
+	for (size_t i = 0; i < n; i++) {
+		sp_error wrong = {0};
+		float majorant;
+		sp_status found = fill_photons(out, i, m, materials[i], &wrong);
+
+		if (found == SP_OK)
+			found = sp_mc_electron_tables(out, &majorant, i, m, materials[i], electron_cut, photon_cut,
+			                              max_mev, &wrong);
+		if (found == SP_OK) {
+			most = fmaxf(most, majorant);
+			continue;
+		}
+#pragma omp critical
+		{
+			st = found;
+			if (err)
+				*err = wrong;
+		}
+	}
+	if (st != SP_OK)
+		goto cleanup;
+	out->event_majorant = most;
 	pad(out, n);
 	return SP_OK;
 cleanup:

@@ -23,8 +23,8 @@ double sp_mc_positron_stopping(double t);
 /* Energy of a row, `within` (0..1) of the way to the next. */
 double sp_mc_row_energy(size_t row, double within);
 
-/* One material's electron, event and brems tables; raises event_majorant. */
-sp_status sp_mc_electron_tables(sp_mc_tables *t, size_t column, const sp_matter *m, int material, double electron_cut,
-                                double photon_cut, double max_mev, sp_error *err);
+/* One material's electron, event and brems tables; majorant: its largest discrete collisions up to max_mev. */
+sp_status sp_mc_electron_tables(sp_mc_tables *t, float *majorant, size_t column, const sp_matter *m, int material,
+                                double electron_cut, double photon_cut, double max_mev, sp_error *err);
 
 #endif
