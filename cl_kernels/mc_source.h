@@ -19,7 +19,11 @@ typedef struct {
 /* Dimension d of the sequence's point `index`. */
 static inline float low_discrepancy(const source_tables *t, uint index, int d)
 {
+#if SP_SEQUENCE
 	return uniform(t->alpha[d] * index + t->shift[d]);
+#else
+	return uniform(philox((uint4)(index, (uint)d, t->shift[d], 0), (uint2)(t->start, 0)).x);
+#endif
 }
 
 static inline uint find_rectangle(const source_tables *t, uint place)
@@ -57,7 +61,11 @@ static inline void point_on_curve(float *x, float *y, uint place)
 /* The rectangle of history `index` of the batch and the point (-1..1) in it. */
 static uint place_on_line(float *x, float *y, const source_tables *t, uint index)
 {
+#if SP_SEQUENCE
 	uint place = (uint)(((ulong)index << 32) / t->source->batch_histories) + t->start;
+#else
+	uint place = philox((uint4)(index, SP_MC_DIMS, t->start, 0), (uint2)(t->start, 0)).x;
+#endif
 	uint rectangle = find_rectangle(t, place), first = rectangle ? t->rectangles[rectangle - 1].end : 0;
 	/* the last one ends at 2^32, which does not fit */
 	ulong length = (ulong)(t->rectangles[rectangle].end - first) + (rectangle + 1 == t->source->n_rectangles);

@@ -17,6 +17,9 @@
 #ifndef SP_SETS
 #define SP_SETS (SP_LANES == 1 ? 1 : 2) /* sets of electrons that are followed together */
 #endif
+#ifndef SP_SEQUENCE
+#define SP_SEQUENCE 1 /* 0: a source of independent random numbers */
+#endif
 #ifndef SP_SAME_GRID
 #define SP_SAME_GRID 0 /* 1: the tally's grid is the geometry's */
 #endif

@@ -96,7 +96,11 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 		s->least_sites = 16;
 		s->most_sites = MOST_SITES;
 		s->quantum = 0.1f;
-		s->survive = 0.4f;
+		s->survive = o->without & SP_MC_ROULETTE ? 1e9f : 0.4f;
+	}
+	if (o->without & SP_MC_SITES) {
+		s->site_scale = 0.0f;
+		s->least_sites = s->most_sites = 1;
 	}
 }
 
@@ -105,7 +109,7 @@ static int lanes_of(const sp_mc *mc, const sp_mc_options *o)
 {
 	if (o->lanes)
 		return o->lanes;
-	return o->plain || !sp_device_describe(mc->device)->is_cpu ? 1 : 16;
+	return o->plain || o->without & (SP_MC_SITES | SP_MC_SETS) || !sp_device_describe(mc->device)->is_cpu ? 1 : 16;
 }
 
 /* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit.
@@ -141,6 +145,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	sp_mc_source_data source = {0};
 	sp_mc_setup setup = {0};
 	double low_mm[3], max_mev = particles->spectrum->high_mev[particles->spectrum->n_bins - 1];
+	bool one_site = o->plain || o->without & SP_MC_SITES;
 	char options[320];
 	sp_status st;
 
@@ -180,9 +185,10 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 		goto cleanup;
 	snprintf(mc->options, sizeof mc->options,
 	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_SAME_GRID=%d "
-	         "-DSP_HEAD=%d -cl-fast-relaxed-math",
-	         tables.n_materials, lanes_of(mc, o), o->plain ? 1 : MOST_SITES, !o->plain,
-	         sp_grid_equal(tally, &where->grid), particles->head != NULL);
+	         "-DSP_HEAD=%d -DSP_SEQUENCE=%d -cl-fast-relaxed-math",
+	         tables.n_materials, lanes_of(mc, o), one_site ? 1 : MOST_SITES,
+	         !one_site && !(o->without & SP_MC_REPEATS), sp_grid_equal(tally, &where->grid),
+	         particles->head != NULL, !(o->without & SP_MC_SEQUENCE));
 	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies > 1);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
 	    SP_OK)

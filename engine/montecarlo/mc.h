@@ -48,11 +48,19 @@ typedef struct {
 typedef struct {
 	double electron_cut_mev, photon_cut_mev; /* kinetic; 0: the defaults, 0.2 and 0.05 */
 	bool plain;                              /* one site a flight, no roulette, short steps: to compare with */
+	unsigned without;                        /* SP_MC_SITES ...: single means of variance reduction left out */
 	uint64_t seed;
 	uint32_t batch_histories; /* histories of one statistical batch */
 	uint32_t chunk;           /* histories that a work-item follows, 0: our choice; changes no bit of the sums */
 	int lanes;                /* particles of a vector: 0, as suits the device; 1 or 16 (tests) */
 } sp_mc_options;
+
+/* Means of variance reduction (docs/physics.md). None changes the mean. */
+#define SP_MC_SITES 1u     /* many places of a photon's interaction; with it go sets and repeated tracks */
+#define SP_MC_SETS 2u      /* electrons of all sites 16 in a vector */
+#define SP_MC_REPEATS 4u   /* one track for all sites in uniform matter */
+#define SP_MC_ROULETTE 8u  /* of scattered photons */
+#define SP_MC_SEQUENCE 16u /* source photons along a curve and a low-discrepancy sequence */
 
 /* What the cut-offs are where the options say 0. */
 #define SP_MC_ELECTRON_CUT_MEV 0.2

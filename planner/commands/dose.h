@@ -15,6 +15,7 @@ typedef struct {
 	double uncertainty; /* relative */
 	double histories;   /* 0: until uncertainty */
 	double electron_cut_mev, photon_cut_mev, max_seconds, checkpoint_seconds;
+	unsigned without; /* SP_MC_SITES ... */
 	uint64_t seed, first_batch, batch_histories, chunk;
 	uint64_t part, parts; /* 1..parts; 0: the whole */
 } sp_dose_mc_options;

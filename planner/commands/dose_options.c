@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mc.h"
 #include "options.h"
 
 static const char help[] =
@@ -47,6 +48,7 @@ static const char help[] =
         "  --electron-cut-mev E   electrons stop at this kinetic energy (default 0.2)\n"
         "  --photon-cut-mev E     photons stop at this energy (default 0.05)\n"
         "  --plain                without variance reduction and with short steps, to compare with\n"
+        "  --without LIST         without single means of it: sites,sets,repeats,roulette,sequence\n"
         "  --chunk N              histories that a work-item follows; speed only, no bit of the dose depends on it\n"
         "  --help\n"
         "\n"
@@ -80,6 +82,7 @@ enum {
 	ELECTRON_CUT,
 	PHOTON_CUT,
 	PLAIN,
+	WITHOUT,
 	CHUNK
 };
 
@@ -108,6 +111,7 @@ static const struct option known[] = {{"output", required_argument, NULL, 'o'},
                                       {"electron-cut-mev", required_argument, NULL, ELECTRON_CUT},
                                       {"photon-cut-mev", required_argument, NULL, PHOTON_CUT},
                                       {"plain", no_argument, NULL, PLAIN},
+                                      {"without", required_argument, NULL, WITHOUT},
                                       {"chunk", required_argument, NULL, CHUNK},
                                       {"help", no_argument, NULL, 'h'},
                                       {NULL, 0, NULL, 0}};
@@ -122,6 +126,33 @@ static bool part_of(sp_dose_mc_options *o, const char *text)
 	memcpy(first, text, (size_t)(slash - text));
 	first[slash - text] = '\0';
 	return sp_option_whole(&o->parts, slash + 1, 1, 1000000) && sp_option_whole(&o->part, first, 1, o->parts);
+}
+
+/* Names of means of variance reduction, between commas. */
+static bool means_of(unsigned *out, const char *text)
+{
+	static const struct {
+		const char *name;
+		unsigned means;
+	} all[] = {{"sites", SP_MC_SITES},
+	           {"sets", SP_MC_SETS},
+	           {"repeats", SP_MC_REPEATS},
+	           {"roulette", SP_MC_ROULETTE},
+	           {"sequence", SP_MC_SEQUENCE}};
+	const size_t n = sizeof all / sizeof *all;
+
+	for (;;) {
+		size_t length = strcspn(text, ","), i = 0;
+
+		while (i < n && !(strlen(all[i].name) == length && strncmp(all[i].name, text, length) == 0))
+			i++;
+		if (i == n)
+			return false;
+		*out |= all[i].means;
+		if (!text[length])
+			return true;
+		text += length + 1;
+	}
 }
 
 /* One of two words. */
@@ -197,6 +228,8 @@ static bool take_mc(sp_dose_mc_options *o, int option, const char *text)
 		return sp_option_number(&o->photon_cut_mev, text, 0.01, 1.0);
 	case PLAIN:
 		return o->plain = true;
+	case WITHOUT:
+		return means_of(&o->without, text);
 	default:
 		return sp_option_whole(&o->chunk, text, 1, 1u << 20);
 	}
