@@ -31,8 +31,9 @@ static void run(double *mean, double *variance, const rig *r, unsigned without, 
 	                                  .centre_mm = {0.0, 0.0, 0.0},
 	                                  .x_axis = {1.0, 0.0, 0.0},
 	                                  .y_axis = {0.0, 1.0, 0.0}};
-	static const sp_mc_opening opening = {0, 0.0, 0.0, 15.0, 12.0, 1.0};
-	const sp_mc_particles particles = {false, &r->spectrum, 1, 1, &plane, &opening};
+	static const sp_mc_opening opening = {.half_x_mm = 15.0, .half_y_mm = 12.0, .weight = 1.0};
+	const sp_mc_particles particles = {
+	        .spectrum = &r->spectrum, .n_planes = 1, .n_openings = 1, .planes = &plane, .openings = &opening};
 	const sp_mc_options options = {
 	        .without = without, .seed = seed, .batch_histories = without & SP_MC_SITES ? 8 * HISTORIES : HISTORIES};
 	const sp_grid parts = {{3, 2, 6}, {16.0, 20.0, 8.0}, {-16.0, -10.0, 4.0}};

@@ -214,7 +214,7 @@ static sp_status configure(work *w, const sp_dose_options *o, sp_error *err)
 	write_spectrum(f, &w->spectrum);
 	fprintf(f, "seed: %" PRIu64 "\nbatch: %" PRIu32 " histories\ncuts: electrons %.17g MeV, photons %.17g MeV\n",
 	        mc->seed, mc->batch_histories, mc->electron_cut_mev, mc->photon_cut_mev);
-	fprintf(f, "plain: %s, without %u\ndose to: %s\n", mc->plain ? "yes" : "no", mc->without,
+	fprintf(f, "plain: %s\nwithout: %u\ndose to: %s\n", mc->plain ? "yes" : "no", mc->without,
 	        o->mc.to_water ? "water" : "medium");
 	fprintf(f, "grid: %zu x %zu x %zu voxels of %.17g x %.17g x %.17g mm at %.17g %.17g %.17g mm\n", g->n[0],
 	        g->n[1], g->n[2], g->spacing_mm[0], g->spacing_mm[1], g->spacing_mm[2], g->origin_mm[0],
