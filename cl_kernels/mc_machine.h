@@ -52,8 +52,10 @@ static float pair_passed(constant sp_mc_head *h, global const float *first, glob
 	                                   height_passed(h, (at - high + h->end_shift) * scale));
 }
 
-/* What gets through the leaves at a place (x, y), their share of the way between two control points. */
-static float through_leaves(const head_tables *t, global const sp_mc_interval *w, float x, float y, float share)
+/* What gets through the leaves, electrons or photons, at a place (x, y), their share of the way between two control
+ * points. */
+static float through_leaves(const head_tables *t, global const sp_mc_interval *w, float x, float y, float share,
+                            bool electrons)
 {
 	constant sp_mc_head *h = t->head;
 	global const float *first = t->numbers + w->leaves[0], *second = t->numbers + w->leaves[1],
@@ -69,6 +71,8 @@ static float through_leaves(const head_tables *t, global const sp_mc_interval *w
 	                                                                             : pair;
 	if (other != pair) /* half of each leaf's height reaches into the strip between them */
 		passed = h->tongue_share * (passed + pair_passed(h, first, second, w->n_pairs, other, share, along));
+	if (electrons)
+		return passed > 0.0f ? 0.0f : 1.0f;
 	return exp(-h->leaf_mu * passed);
 }
 
@@ -96,16 +100,21 @@ static void head_axes(float3 *x_axis, float3 *y_axis, float3 *towards_source, co
 		                   h->position[2] * (cc * in[i].y - sc * in[i].x));
 }
 
-/* A photon of rectangle r at the point (x, y in -1..1) of it; weight 0 where it is stopped. row: of the energies. */
-static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, float x, float y, uint4 base, uint2 key)
+/* A particle of rectangle r at the point (x, y in -1..1) of it; weight 0 where it is stopped. row: of the energies.
+ * lane: which of those that start together. */
+static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, float x, float y, uint4 base, uint2 key,
+                         uint lane)
 {
 	constant sp_mc_head *h = t->head;
 	global const sp_mc_interval *w = t->intervals + r.beam;
-	bool extra = r.kind == SP_MC_EXTRA_FOCAL;
-	float4 draw = uniform4(philox((uint4)(base.x, base.y, SP_MC_HEAD_OBJECT, 0), key)),
-	       place = uniform4(philox((uint4)(base.x, base.y, SP_MC_HEAD_OBJECT, 1), key));
+	bool extra = r.kind == SP_MC_EXTRA_FOCAL, electrons = r.kind == SP_MC_ELECTRONS;
+	float4 draw = uniform4(philox((uint4)(base.x, base.y, SP_MC_HEAD_OBJECT, 2 * lane), key)),
+	       place = uniform4(philox((uint4)(base.x, base.y, SP_MC_HEAD_OBJECT, 2 * lane + 1), key));
 	float share = draw.x, ax = r.x_cm + x * r.half_x_cm, ay = r.y_cm + y * r.half_y_cm,
-	      from = extra ? h->extra_distance : 0.0f, radius, c, s, qx, qy, sx, sy, through, at;
+	      from = extra       ? h->extra_distance
+	             : electrons ? h->electron_distance
+	                         : 0.0f,
+	      wide = extra ? h->extra_sigma : h->electron_sigma, radius, c, s, qx, qy, sx, sy, through, at;
 	bool open = ax >= mix(w->jaws[0][0], w->jaws[1][0], share) && ax <= mix(w->jaws[0][1], w->jaws[1][1], share) &&
 	            ay >= mix(w->jaws[0][2], w->jaws[1][2], share) && ay <= mix(w->jaws[0][3], w->jaws[1][3], share);
 	float3 x_axis, y_axis, back, p, u;
@@ -116,14 +125,14 @@ static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, flo
 		return out;
 	radius = sqrt(2.0f * minus_log(place.x));
 	direction_of(&c, &s, place.y);
-	qx = radius * c * (extra ? h->extra_sigma : h->spot_x);
-	qy = radius * s * (extra ? h->extra_sigma : h->spot_y);
+	qx = radius * c * (extra || electrons ? wide : h->spot_x);
+	qy = radius * s * (extra || electrons ? wide : h->spot_y);
 	/* the ray goes through the place at the height of the jaws' edges */
 	sx = (ax * h->jaw_x / h->sad - qx) / (h->jaw_x - from);
 	sy = (ay * h->jaw_y / h->sad - qy) / (h->jaw_y - from);
-	if (extra) {
+	if (extra || electrons) {
 		through = 1.0f;
-		*row = h->n_radii;
+		*row = h->n_radii + electrons;
 	} else {
 		float px = qx + sx * h->sad, py = qy + sy * h->sad;
 
@@ -137,7 +146,7 @@ static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, flo
 		float scale = h->sad / h->mlc;
 
 		through *= through_leaves(t, w, scale * (qx + sx * (h->mlc - from)),
-		                          scale * (qy + sy * (h->mlc - from)), share);
+		                          scale * (qy + sy * (h->mlc - from)), share, electrons);
 	}
 	if (draw.y >= through)
 		return out;
@@ -151,6 +160,6 @@ static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, flo
 	out.u = u.x;
 	out.v = u.y;
 	out.w = u.z;
-	out.weight = r.kind == SP_MC_THROUGH_JAWS ? SP_MC_LEAK_WEIGHT : 1.0f;
+	out.weight = r.kind == SP_MC_THROUGH_JAWS ? SP_MC_LEAK_WEIGHT : electrons ? SP_MC_ELECTRON_WEIGHT : 1.0f;
 	return out;
 }

@@ -63,7 +63,11 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 {
 	photon_stack photons;
 	float emitted = 0.0f, energy;
+	bool electrons;
 	photon p;
+#if SP_HEAD
+	uint row;
+#endif
 
 	t->base = (uint4)((uint)history, (uint)(history >> 32), 0, 0);
 	t->next_object = 1;
@@ -73,17 +77,16 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 	photons.n = 0;
 	energy = low_discrepancy(from, index, SP_MC_DIM_ENERGY);
 #if SP_HEAD
-	{
-		uint row;
-
-		p = leave_head(&row, &from->head, from->rectangles[rectangle], x, y, t->base, t->key);
-		energy = p.energy = sample_energy(from, row, energy);
-	}
+	p = leave_head(&row, &from->head, from->rectangles[rectangle], x, y, t->base, t->key, 0);
+	electrons = from->rectangles[rectangle].kind == SP_MC_ELECTRONS;
+	/* the row is a stopped particle's too, which has weight 0 */
+	energy = p.energy = sample_energy(from, electrons ? from->head.head->n_radii + 1 : row, energy);
 #else
 	energy = sample_energy(from, 0, energy);
 	p = start_photon(from, rectangle, x, y, energy);
+	electrons = from->source->electrons;
 #endif
-	if (from->source->electrons) {
+	if (electrons) {
 		/* lanes start at places of their own, evenly spread over the rectangle */
 		electron_set e[SP_SETS];
 		float_lanes px, py, pz, pu, pv, pw, weight;
@@ -93,8 +96,14 @@ static void follow_history(transport *t, const source_tables *from, work_space *
 			      fy = y + 2.0f * (float)(l / 4) / max(SP_LANES / 4, 1);
 			bool hits;
 
-			p = start_photon(from, rectangle, fx > 1.0f ? fx - 2.0f : fx, fy > 1.0f ? fy - 2.0f : fy,
-			                 energy);
+			fx = fx > 1.0f ? fx - 2.0f : fx;
+			fy = fy > 1.0f ? fy - 2.0f : fy;
+#if SP_HEAD
+			p = leave_head(&row, &from->head, from->rectangles[rectangle], fx, fy, t->base, t->key,
+			               (uint)l);
+#else
+			p = start_photon(from, rectangle, fx, fy, energy);
+#endif
 			hits = enter(&p, t->setup->extent_cm);
 
 			px.at[l] = p.x;

@@ -52,6 +52,7 @@ static const char machine_text[] =
         "source:\n  spectrum: {electron_mev: 5.8, shape: -1.2, tungsten_g_cm2: 1.5, aluminium_g_cm2: 26}\n"
         "  radius_mm: [0, 100, 300]\n  fluence: [1, 1.1, 1.2]\n  softening_g_cm2: [0, 2, 4]\n"
         "  extra_focal: {distance_mm: 125, sigma_mm: 20, share: 0.08, aluminium_g_cm2: 0}\n"
+        "  electrons: {distance_mm: 125, sigma_mm: 30, share: 0.003, mean_mev: 1.3}\n  output_per_mm: 1e-5\n"
         "jaws:\n  x_distance_mm: 445\n  y_distance_mm: 357\n  transmission: 0.003\n"
         "limits:\n  gantry_speed_deg_s: 6\n  collimator_speed_deg_s: 15\n  couch_speed_deg_s: 3\n"
         "  jaw_speed_mm_s: 25\n  max_dose_rate_mu_min: 600\n  min_mu_per_degree: 0.1\n  max_mu_per_degree: 20\n"
@@ -179,6 +180,8 @@ static void a_wrong_number_is_refused_with_its_name_and_key(void **state)
 	             {"fluence: [1, -1, 1]", PATH ": source.fluence is -1"},
 	             {"extra_focal: {distance_mm: 400, sigma_mm: 1, share: 0, aluminium_g_cm2: 0}",
 	              PATH ": source.extra_focal.distance_mm is 400, expected 1 to 321.3"},
+	             {"electrons: {distance_mm: 125, sigma_mm: 30, share: 0.003, mean_mev: 0}",
+	              PATH ": source.electrons.mean_mev is 0, expected 0.1 to 20"},
 	             {"x_distance_mm: 950", PATH ": jaws.x_distance_mm is 950, expected 50 to 900"},
 	             {"jaw_overtravel_mm: [20]", "jaw_overtravel_mm"},
 	             {"gantry_speed_deg_s: 0", PATH ": limits.gantry_speed_deg_s is 0, expected 0.1 to 100"},

@@ -9,6 +9,11 @@
 #define SP_MC_EXTRA_FOCAL 1  /* from the extra-focal source, through the jaws' opening */
 #define SP_MC_THROUGH_JAWS 2 /* from the focal spot, through the jaws */
 
+#define SP_MC_ELECTRONS 3 /* electrons, through the jaws' opening and beside the leaves */
+
+/* Many light electrons: they are few, and all that there is at the surface. */
+#define SP_MC_ELECTRON_WEIGHT 0.25f
+
 /* Fewer, heavier photons where little gets through. */
 #define SP_MC_LEAK_WEIGHT 8.0f
 
@@ -17,7 +22,7 @@ typedef struct {
 	float sad, mlc;       /* distance of the axis and of the leaves' middle from the target */
 	float jaw_x, jaw_y;   /* and of the jaws' edges */
 	float spot_x, spot_y; /* standard deviations of the focal spot */
-	float extra_distance, extra_sigma;
+	float extra_distance, extra_sigma, electron_distance, electron_sigma;
 	float leaf_mu, leaf_height, end_radius; /* of a closed leaf, per cm of its height; at the leaf */
 	float end_shift;    /* how far a leaf's end lies before its set position, in the isocentre plane */
 	float tongue;       /* half of the strip between two leaves */
@@ -27,7 +32,7 @@ typedef struct {
 	                     * extra-focal source's
 	                     */
 } sp_mc_head;
-SP_SAME_SIZE(sp_mc_head, 80);
+SP_SAME_SIZE(sp_mc_head, 88);
 
 /* From one control point to the next: all moves evenly. leaves: where in the list of positions bank 1 of each of the
  * two control points begins, bank 2 follows; boundaries: where the leaves' edges are. */

@@ -27,6 +27,14 @@ static const cyaml_schema_field_t extra_focal_fields[] = {
         CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t electron_fields[] = {
+        CYAML_FIELD_FLOAT("distance_mm", CYAML_FLAG_DEFAULT, sp_machine_electrons, distance_mm),
+        CYAML_FIELD_FLOAT("sigma_mm", CYAML_FLAG_DEFAULT, sp_machine_electrons, sigma_mm),
+        CYAML_FIELD_FLOAT("share", CYAML_FLAG_DEFAULT, sp_machine_electrons, share),
+        CYAML_FIELD_FLOAT("mean_mev", CYAML_FLAG_DEFAULT, sp_machine_electrons, mean_mev),
+        CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t source_fields[] = {
         CYAML_FIELD_MAPPING("spectrum", CYAML_FLAG_DEFAULT, sp_machine_source, spectrum, spectrum_fields),
         CYAML_FIELD_SEQUENCE_COUNT("radius_mm", CYAML_FLAG_POINTER, sp_machine_source, radius_mm, n_radii, &number, 2,
@@ -36,6 +44,8 @@ static const cyaml_schema_field_t source_fields[] = {
         CYAML_FIELD_SEQUENCE_COUNT("softening_g_cm2", CYAML_FLAG_POINTER, sp_machine_source, softening_g_cm2,
                                    n_softening, &number, 2, 200),
         CYAML_FIELD_MAPPING("extra_focal", CYAML_FLAG_DEFAULT, sp_machine_source, extra_focal, extra_focal_fields),
+        CYAML_FIELD_MAPPING("electrons", CYAML_FLAG_DEFAULT, sp_machine_source, electrons, electron_fields),
+        CYAML_FIELD_FLOAT("output_per_mm", CYAML_FLAG_DEFAULT, sp_machine_source, output_per_mm),
         CYAML_FIELD_END,
 };
 
@@ -131,6 +141,11 @@ static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 	        {"source.extra_focal.sigma_mm", m->source.extra_focal.sigma_mm, 0.1, 100.0},
 	        {"source.extra_focal.share", m->source.extra_focal.share, 0.0, 0.5},
 	        {"source.extra_focal.aluminium_g_cm2", m->source.extra_focal.aluminium_g_cm2, -100.0, 100.0},
+	        {"source.electrons.distance_mm", m->source.electrons.distance_mm, 1.0, 0.9 * nearest},
+	        {"source.electrons.sigma_mm", m->source.electrons.sigma_mm, 0.1, 200.0},
+	        {"source.electrons.share", m->source.electrons.share, 0.0, 0.5},
+	        {"source.electrons.mean_mev", m->source.electrons.mean_mev, 0.1, 20.0},
+	        {"source.output_per_mm", m->source.output_per_mm, -0.001, 0.001},
 	        {"jaws.x_distance_mm", m->jaws.x_distance_mm, 50.0, 0.9 * m->sad_mm},
 	        {"jaws.y_distance_mm", m->jaws.y_distance_mm, 50.0, 0.9 * m->sad_mm},
 	        {"jaws.transmission", m->jaws.transmission, 0.0, 0.2},
@@ -177,6 +192,11 @@ sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *
 	}
 	sp_machine_destroy(m);
 	return st;
+}
+
+double sp_machine_output(const sp_machine *m, const double jaws_mm[4])
+{
+	return 1.0 + m->source.output_per_mm * (jaws_mm[3] - jaws_mm[2] - m->reference.field_mm);
 }
 
 sp_status sp_machine_set_mlc(sp_machine *m, const char *name_or_path, sp_error *err)

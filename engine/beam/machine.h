@@ -42,6 +42,13 @@ typedef struct {
 	double aluminium_g_cm2; /* harder (or softer, below 0) than the axis' spectrum by this much filter */
 } sp_machine_extra_focal;
 
+/* Electrons that contaminate the beam: a Gaussian source too, energies spread as exp(-T / mean_mev). */
+typedef struct {
+	double distance_mm, sigma_mm;
+	double share; /* electrons over the target's photons on the axis, by fluence, where nothing shades the source */
+	double mean_mev;
+} sp_machine_electrons;
+
 /* What leaves the head in an open field. radius: in the isocentre plane, ascending from 0. */
 typedef struct {
 	sp_machine_spectrum spectrum; /* on the axis */
@@ -50,6 +57,9 @@ typedef struct {
 	double *softening_g_cm2;                  /* of aluminium that the spectrum lacks against that on the axis */
 	unsigned n_radii, n_fluence, n_softening; /* all the same */
 	sp_machine_extra_focal extra_focal;
+	sp_machine_electrons electrons;
+	double output_per_mm; /* what a monitor unit grows by, relative, for each mm that the Y jaws open more than in
+	                         the reference field: less is scattered back into the monitor chamber */
 } sp_machine_source;
 
 typedef struct {
@@ -71,6 +81,10 @@ typedef struct {
 
 /* name_or_path: a shipped machine's name, or a path to a YAML file. Errors name the file, the key, what was found. */
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err);
+
+/* What a monitor unit is worth with the jaws at X1, X2, Y1, Y2 over that in the reference field, but for the
+ * extra-focal source. */
+double sp_machine_output(const sp_machine *m, const double jaws_mm[4]);
 
 /* Gives the machine other leaves. */
 sp_status sp_machine_set_mlc(sp_machine *m, const char *name_or_path, sp_error *err);

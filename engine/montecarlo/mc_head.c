@@ -93,6 +93,8 @@ static void fill_head(sp_mc_head *h, const sp_machine *m, const char *patient_po
 	h->spot_y = (float)(per_fwhm * m->source_fwhm_mm[1]);
 	h->extra_distance = (float)(0.1 * m->source.extra_focal.distance_mm);
 	h->extra_sigma = (float)(0.1 * m->source.extra_focal.sigma_mm);
+	h->electron_distance = (float)(0.1 * m->source.electrons.distance_mm);
+	h->electron_sigma = (float)(0.1 * m->source.electrons.sigma_mm);
 	h->per_radius = (float)(10.0 / RADIUS_STEP_MM);
 	h->n_radii = N_RADII;
 	if (m->mlc) {
@@ -136,12 +138,12 @@ static sp_status reserve(sp_mc_head_source *h, const sp_delivery *d, sp_error *e
 		h->n_numbers += d->beams[i].n_points * 2 * d->beams[i].n_pairs + d->beams[i].n_pairs + 1;
 	}
 	h->n_numbers += N_RADII;
-	h->n_spectra = N_RADII + 1;
+	h->n_spectra = N_RADII + 2;
 	h->intervals = sp_alloc_array(h->n_intervals, sizeof *h->intervals);
 	h->isocentres_mm = sp_alloc_array(3 * h->n_intervals, sizeof *h->isocentres_mm);
 	h->numbers = sp_alloc_array(h->n_numbers, sizeof *h->numbers);
 	h->spectra = sp_alloc_array(h->n_spectra, sizeof *h->spectra);
-	h->openings = sp_alloc_array(3 * h->n_intervals, sizeof *h->openings);
+	h->openings = sp_alloc_array(4 * h->n_intervals, sizeof *h->openings);
 	return h->intervals && h->isocentres_mm && h->numbers && h->spectra && h->openings
 	               ? SP_OK
 	               : sp_fail(err, SP_NO_MEMORY, "no memory for a source of %zu control points", h->n_intervals);
@@ -167,12 +169,14 @@ static sp_status fill_radii(sp_mc_head_source *h, double *greatest, const sp_mac
 	if (st == SP_OK)
 		st = sp_machine_spectrum_make(h->spectra + N_RADII, &s->spectrum, -s->extra_focal.aluminium_g_cm2,
 		                              matter, err);
+	if (st == SP_OK)
+		st = sp_machine_electron_spectrum(h->spectra + N_RADII + 1, s, err);
 	return st;
 }
 
 /* Photons of one fraction over fluence_per_mu_cm2, by what they are. */
 typedef struct {
-	double target, extra_focal, through_jaws; /* per MU and cm2 */
+	double target, extra_focal, through_jaws, electrons; /* per MU and cm2 */
 } rates;
 
 static void open_rectangle(sp_mc_head_source *h, const double hull[4], uint32_t kind, double rate)
@@ -195,7 +199,7 @@ static void add_interval(sp_mc_head_source *h, const sp_delivery_beam *b, size_t
 	const sp_control_point *from = b->points + i, *to = from + 1;
 	const double whole[4] = {-0.5 * m->limits.max_field_mm[0], 0.5 * m->limits.max_field_mm[0],
 	                         -0.5 * m->limits.max_field_mm[1], 0.5 * m->limits.max_field_mm[1]};
-	double mu = to->cumulative_mu - from->cumulative_mu, hull[4];
+	double mu = to->cumulative_mu - from->cumulative_mu, hull[4], jaws[4];
 	sp_mc_interval w = {.leaves = {(sp_u32)leaves, (sp_u32)(leaves + 2 * b->n_pairs)},
 	                    .boundaries = (sp_u32)boundaries,
 	                    .n_pairs = (sp_u32)b->n_pairs,
@@ -212,11 +216,14 @@ static void add_interval(sp_mc_head_source *h, const sp_delivery_beam *b, size_t
 	for (int a = 0; a < 4; a++) {
 		w.jaws[0][a] = (float)(0.1 * from->jaws_mm[a]);
 		w.jaws[1][a] = (float)(0.1 * to->jaws_mm[a]);
+		jaws[a] = 0.5 * (from->jaws_mm[a] + to->jaws_mm[a]);
 		hull[a] = a % 2 ? fmax(from->jaws_mm[a], to->jaws_mm[a]) : fmin(from->jaws_mm[a], to->jaws_mm[a]);
 	}
+	mu *= sp_machine_output(m, jaws);
 	open_rectangle(h, hull, SP_MC_TARGET, r->target * mu);
 	open_rectangle(h, hull, SP_MC_EXTRA_FOCAL, r->extra_focal * mu);
 	open_rectangle(h, whole, SP_MC_THROUGH_JAWS, r->through_jaws * mu);
+	open_rectangle(h, hull, SP_MC_ELECTRONS, r->electrons * mu);
 	memcpy(h->isocentres_mm + 3 * h->n_intervals, b->isocentre_mm, sizeof b->isocentre_mm);
 	h->intervals[h->n_intervals++] = w;
 }
@@ -242,12 +249,11 @@ static void add_beam(sp_mc_head_source *h, size_t *at, const sp_delivery_beam *b
 		add_interval(h, b, i, leaves + i * 2 * b->n_pairs, boundaries, m, r);
 }
 
-/* Photons that start at the heights of the jaws' edges, over those in the isocentre plane: the extra-focal source is
- * nearer to them than the target. */
-static double extra_focal_spread(const sp_machine *m)
+/* Particles through an area at the heights of the jaws' edges (as thrown on the isocentre plane by the target) over
+ * those in that area of the isocentre plane, for a source below the target. */
+static double spread(const sp_machine *m, double from)
 {
-	double from = m->source.extra_focal.distance_mm, x = m->jaws.x_distance_mm, y = m->jaws.y_distance_mm,
-	       sad = m->sad_mm;
+	double x = m->jaws.x_distance_mm, y = m->jaws.y_distance_mm, sad = m->sad_mm;
 
 	return (sad - from) / (x - from) * x / sad * (sad - from) / (y - from) * y / sad;
 }
@@ -275,7 +281,10 @@ sp_status sp_mc_head_make(sp_mc_head_source *out, const sp_machine *machine, con
 	}
 	r.target = share * greatest;
 	r.through_jaws = share * greatest * machine->jaws.transmission / (double)SP_MC_LEAK_WEIGHT;
-	r.extra_focal = share * machine->source.extra_focal.share * extra_focal_spread(machine);
+	r.extra_focal =
+	        share * machine->source.extra_focal.share * spread(machine, machine->source.extra_focal.distance_mm);
+	r.electrons = share * machine->source.electrons.share * spread(machine, machine->source.electrons.distance_mm) /
+	              (double)SP_MC_ELECTRON_WEIGHT;
 	out->n_intervals = 0;
 	for (size_t i = 0; i < delivery->n_beams; i++)
 		add_beam(out, &at, delivery->beams + i, machine, &r);

@@ -358,7 +358,7 @@ kernel void leaf_samples(global float *out, uint n, constant sp_mc_head *head, g
 	head_tables t = {head, intervals, numbers};
 
 	if (i < n)
-		out[i] = through_leaves(&t, intervals, places[i], places[n + i], places[2 * n + i]);
+		out[i] = through_leaves(&t, intervals, places[i], places[n + i], places[2 * n + i], false);
 }
 
 /* Photons of one rectangle, evenly over it: out: weight, x, y, z, u, v, w, row of the energies, each [n]. */
@@ -373,7 +373,7 @@ kernel void head_samples(global float *out, uint n, constant sp_mc_head *head, g
 
 	if (i >= n)
 		return;
-	p = leave_head(&row, &t, *rectangle, 2.0f * where.x - 1.0f, 2.0f * where.y - 1.0f, (uint4)(i, 0, 0, 0), key);
+	p = leave_head(&row, &t, *rectangle, 2.0f * where.x - 1.0f, 2.0f * where.y - 1.0f, (uint4)(i, 0, 0, 0), key, 0);
 	out[i] = p.weight;
 	out[n + i] = p.x;
 	out[2 * n + i] = p.y;
