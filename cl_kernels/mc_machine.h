@@ -11,71 +11,6 @@ typedef struct {
 	global const float *numbers; /* fluence by radius, then leaves and their boundaries */
 } head_tables;
 
-/* Leaf that a place across the leaves belongs to; n_pairs where there is none. */
-static uint find_leaf(global const float *boundaries, uint n_pairs, float at)
-{
-	uint low = 0, high = n_pairs;
-
-	if (!(at >= boundaries[0] && at < boundaries[n_pairs]))
-		return n_pairs;
-	while (high - low > 1) {
-		uint middle = (low + high) / 2;
-
-		if (boundaries[middle] <= at)
-			low = middle;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* What a ray passes of one leaf's height: `inside` is how far it goes inside the leaf's end, at the leaf. A round end
- * is passed along a chord. */
-static float height_passed(constant sp_mc_head *h, float inside)
-{
-	float chord;
-
-	if (inside <= 0.0f)
-		return 0.0f;
-	chord = 2.0f * sqrt(max(inside * (2.0f * h->end_radius - inside), 0.0f));
-	return inside >= h->end_radius ? h->leaf_height : min(chord, h->leaf_height);
-}
-
-/* The same of the pair of leaves `pair` at a place along their motion. */
-static float pair_passed(constant sp_mc_head *h, global const float *first, global const float *second, uint n_pairs,
-                         uint pair, float share, float at)
-{
-	float low = mix(first[pair], second[pair], share),
-	      high = mix(first[n_pairs + pair], second[n_pairs + pair], share), scale = h->mlc / h->sad;
-
-	return min(h->leaf_height, height_passed(h, (low + h->end_shift - at) * scale) +
-	                                   height_passed(h, (at - high + h->end_shift) * scale));
-}
-
-/* What gets through the leaves, electrons or photons, at a place (x, y), their share of the way between two control
- * points. */
-static float through_leaves(const head_tables *t, global const sp_mc_interval *w, float x, float y, float share,
-                            bool electrons)
-{
-	constant sp_mc_head *h = t->head;
-	global const float *first = t->numbers + w->leaves[0], *second = t->numbers + w->leaves[1],
-	                   *boundaries = t->numbers + w->boundaries;
-	float along = w->along_y ? y : x, across = w->along_y ? x : y, passed;
-	uint pair = find_leaf(boundaries, w->n_pairs, across), other;
-
-	if (pair == w->n_pairs)
-		return 1.0f;
-	passed = pair_passed(h, first, second, w->n_pairs, pair, share, along);
-	other = across - boundaries[pair] < h->tongue && pair > 0                    ? pair - 1
-	        : boundaries[pair + 1] - across < h->tongue && pair + 1 < w->n_pairs ? pair + 1
-	                                                                             : pair;
-	if (other != pair) /* half of each leaf's height reaches into the strip between them */
-		passed = h->tongue_share * (passed + pair_passed(h, first, second, w->n_pairs, other, share, along));
-	if (electrons)
-		return passed > 0.0f ? 0.0f : 1.0f;
-	return exp(-h->leaf_mu * passed);
-}
-
 /* Cosine and sine of an angle in turns. */
 static void angle_of(float *c, float *s, float turns)
 {
@@ -145,7 +80,7 @@ static photon leave_head(uint *row, const head_tables *t, sp_mc_rectangle r, flo
 	if (w->n_pairs > 0) {
 		float scale = h->sad / h->mlc;
 
-		through *= through_leaves(t, w, scale * (qx + sx * (h->mlc - from)),
+		through *= through_leaves(h, w, t->numbers, scale * (qx + sx * (h->mlc - from)),
 		                          scale * (qy + sy * (h->mlc - from)), share, electrons);
 	}
 	if (draw.y >= through)

@@ -6,6 +6,7 @@
  * tally), mc_machine.h, mc_random.h, mc_lanes.h (vectors). Buffers: shared/mc.h. */
 #include "shared/mc.h"
 #include "shared/mc_head.h"
+#include "shared/mc_leaves.h"
 
 #ifndef SP_MATERIALS
 #define SP_MATERIALS 16

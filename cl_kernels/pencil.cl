@@ -218,14 +218,15 @@ static float2 table_place(float depth, uint table_rows)
 	return (float2)(low, place - low);
 }
 
-/* Fluence (per cm2 and unit weight) across the ray at a place: inverse square from the isocentre plane, and the slant
- * of the ray against the axis. */
-static float fluence_at(__global const sp_pencil_beam *beam, float3 seen)
+/* Fluence (per cm2 and unit weight) across the ray at a place: inverse square from the isocentre plane, the slant of
+ * the ray against the axis, and what a softer spectrum off the axis takes at this depth. */
+static float fluence_at(__global const sp_pencil_beam *beam, float3 seen, float depth)
 {
-	const float scale = beam->sad_mm / seen.z;
+	const float scale = beam->sad_mm / seen.z, r2 = seen.x * seen.x + seen.y * seen.y, r = sqrt(r2);
+	const float softer = r * (beam->soften[0] + r * (beam->soften[1] + r * beam->soften[2]));
 
-	return beam->fluence_cm2 * scale * scale *
-	       sqrt(1.0f + (seen.x * seen.x + seen.y * seen.y) / (beam->sad_mm * beam->sad_mm));
+	return beam->fluence_cm2 * scale * scale * sqrt(1.0f + r2 / (beam->sad_mm * beam->sad_mm)) *
+	       exp(-depth * softer);
 }
 
 /* Rows first_row .. first_row + n - 1 of a block of block_rows rows; row_run, row_value (first run and entry of each
@@ -266,7 +267,7 @@ __kernel void pencil_fill(uint first_row, uint n, uint part_first, uint block_ro
 		const float2 in_table = table_place(depth.x, table_rows);
 		__global const float *low = table + (size_t)in_table.x * GAUSSIANS;
 		const float3 seen = project(beam, centre);
-		const float fluence = fluence_at(beam, seen), bixel = beam->bixel_mm;
+		const float fluence = fluence_at(beam, seen, depth.x), bixel = beam->bixel_mm;
 		const float left = beam->bixel_x_mm + ((float)across.x - 0.5f) * bixel - seen.x;
 		const float bottom = beam->bixel_y_mm + ((float)rows.x - 0.5f) * bixel - seen.y;
 
@@ -378,5 +379,5 @@ __kernel void pencil_dose(uint first, uint n, __global const uint *voxels, __con
 		const float4 four = sum.lo + sum.hi;
 		total += mix(low[i], low[i + GAUSSIANS], in_table.y) * ((four.x + four.y) + (four.z + four.w));
 	}
-	dose[at] += fluence_at(beam, seen) * total;
+	dose[at] += fluence_at(beam, seen, found.x) * total;
 }

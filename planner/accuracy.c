@@ -140,7 +140,7 @@ void sp_accuracy_judge(sp_accuracy *out, const sp_reference_curves *curves, cons
 
 /* Dose per photon of the case's open field on dose_grid. */
 static sp_status compute(float *dose, const sp_reference_case *c, sp_device *d, const sp_matter *matter,
-                         const sp_machine *machine, sp_error *err)
+                         const sp_machine *machine, const char *kernel, sp_error *err)
 {
 	const sp_open_field field = {SP_REFERENCE_SSD_MM, {c->field_mm, c->field_mm}};
 	sp_machine point = *machine;
@@ -148,9 +148,12 @@ static sp_status compute(float *dose, const sp_reference_case *c, sp_device *d, 
 	double *weights = NULL;
 	sp_pencil *p = NULL;
 	float *red = NULL;
+	char *name = NULL;
 	sp_grid ct;
 	sp_status st;
 
+	if (kernel && !(point.kernel = name = sp_copy_text(kernel)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for a name");
 	point.source_fwhm_mm[0] = point.source_fwhm_mm[1] = 0.0;
 	if ((st = make_density(&red, &ct, c, matter, err)) != SP_OK)
 		goto cleanup;
@@ -164,6 +167,7 @@ cleanup:
 	sp_beam_set_destroy(beams);
 	free(weights);
 	free(red);
+	free(name);
 	return st;
 }
 
@@ -189,7 +193,7 @@ sp_status sp_accuracy_measure(sp_accuracy *out, unsigned number, sp_device *d, c
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for the dose of %s", c->name);
 		goto cleanup;
 	}
-	if ((st = compute(dose, c, d, matter, machine, err)) != SP_OK)
+	if ((st = compute(dose, c, d, matter, machine, options->kernel, err)) != SP_OK)
 		goto cleanup;
 	for (size_t i = 0; i < curves.n; i++)
 		sp_accuracy_box(&own[i], &curves.boxes[i], dose, &dose_grid, options->tolerance_mm);

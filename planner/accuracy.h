@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
 	double tolerance_percent, tolerance_mm;
 	const char *folder; /* CSV files to use instead of those built in, or NULL */
+	const char *kernel; /* pencil kernels in place of the machine's, or NULL */
 } sp_accuracy_options;
 
 /* machine: its kernels are judged, beyond 10 mm depth; its focal spot is not used. number: 0 .. SP_ACCURACY_CASES - 1.

@@ -1,6 +1,7 @@
 #include "mc_case.h"
 
 #include "alloc.h"
+#include "machine_spectrum.h"
 #include "mc_beams.h"
 #include "mc_head.h"
 #include "mc_job.h"
@@ -53,7 +54,7 @@ sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, co
 	if (!m->density || !m->material)
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for the matter of %zu voxels", n);
 	else if ((st = sp_matter_voxels(m->density, m->material, matter, c, err)) == SP_OK &&
-	         (st = sp_spectrum_read(&m->spectrum, machine->kernel, err)) == SP_OK)
+	         (st = sp_machine_spectrum_make(&m->spectrum, &machine->source.spectrum, 0.0, matter, err)) == SP_OK)
 		st = sp_mc_scoring_make(&m->scoring, &m->where, grid, NULL, err);
 	if (st != SP_OK) {
 		sp_mc_case_destroy(m);

@@ -11,8 +11,8 @@
 
 typedef struct sp_mc_case sp_mc_case;
 
-/* Keeps what it is given, which must outlive it; the matter of the CT's voxels is its own. The machine's spectrum is
- * the one that its pencil kernels were made with. */
+/* Keeps what it is given, which must outlive it; the matter of the CT's voxels is its own. Its spectrum is that
+ * of the machine's axis. */
 sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, const sp_matter *matter,
                             const sp_machine *machine, const sp_grid *grid, sp_error *err);
 void sp_mc_case_destroy(sp_mc_case *m);

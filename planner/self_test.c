@@ -128,6 +128,7 @@ static sp_status pencil_doses(float without_matrix[N_DEPTHS], float with_matrix[
 	uint64_t voxels[N_DEPTHS];
 	cl_mem w_buffer = NULL, dose_buffer = NULL;
 	sp_machine *machine = NULL, point;
+	char kernel[] = "mohan6"; /* of the spectrum of the known dose */
 	sp_beam_set *beams = NULL;
 	double *weights = NULL;
 	sp_pencil *p = NULL;
@@ -141,6 +142,7 @@ static sp_status pencil_doses(float without_matrix[N_DEPTHS], float with_matrix[
 	if ((st = sp_machine_read(&machine, "generic-6mv", err)) != SP_OK)
 		return st;
 	point = *machine;
+	point.kernel = kernel;
 	point.source_fwhm_mm[0] = point.source_fwhm_mm[1] = 0.0;
 	if ((st = sp_open_field_make(&beams, &weights, &field, &point, err)) != SP_OK ||
 	    (st = sp_pencil_create(&p, d, &point, &water, red, err)) != SP_OK ||

@@ -58,8 +58,8 @@ static void a_table_says_how_to_make_it_again(void **state)
 static void wrong_use_ends_with_2_and_one_line(void **state)
 {
 	static const char *const wrong[][2] = {
-	        {"", "--spectrum and -o are needed"},
-	        {"--spectrum mohan6", "--spectrum and -o are needed"},
+	        {"", "--spectrum and -o are needed, or --machine and -o"},
+	        {"--spectrum mohan6", "--spectrum and -o are needed, or --machine and -o"},
 	        {"--spectrum mohan6 -o x.csv --histories 1e6", "--histories is '1e6', expected a whole number from 1"},
 	        {"--spectrum mohan6 -o x.csv --histories 0", "--histories is '0'"},
 	        {"--spectrum mohan6 -o x.csv --seed -3", "--seed is '-3'"},

@@ -48,7 +48,7 @@ static char *file_with(const char *base, const char *line)
 
 static const char machine_text[] =
         "name: a\nenergy_mv: 6\nflattened: true\nsad_mm: 1000\nsource_fwhm_mm: [1, 1]\ncollimator_mm: 500\n"
-        "kernel: mohan6\nfluence_per_mu_cm2: 1e9\nmlc: hd120\n"
+        "kernel: mohan6\nfluence_per_mu_cm2: 1e9\npencil_output: 1\nmlc: hd120\n"
         "source:\n  spectrum: {electron_mev: 5.8, shape: -1.2, tungsten_g_cm2: 1.5, aluminium_g_cm2: 26}\n"
         "  radius_mm: [0, 100, 300]\n  fluence: [1, 1.1, 1.2]\n  softening_g_cm2: [0, 2, 4]\n"
         "  extra_focal: {distance_mm: 125, sigma_mm: 20, share: 0.08, aluminium_g_cm2: 0}\n"

@@ -35,9 +35,11 @@ typedef struct {
 	sp_u32 fan_n[2], sheets;  /* rays along x and y; sheets */
 	sp_u32 columns, rows;     /* of the bixel lattice */
 	sp_u32 first_row_segment; /* this beam's place in the list of first segments (rows + 1 numbers) */
-	sp_u32 unused[1];
+	/* The beam softens off its axis: at r mm from it in the isocentre plane a depth d takes exp(-d m(r)) of the
+	 * dose, m(r) = r (soften[0] + r (soften[1] + r soften[2])) */
+	float soften[3];
 } sp_pencil_beam;
-SP_SAME_SIZE(sp_pencil_beam, 168);
+SP_SAME_SIZE(sp_pencil_beam, 176);
 
 /* A stretch of neighbouring bixels in one row of a beam: `count` of them from column `column` of the lattice on, the
  * first being column `bixel` of the influence matrix. */

@@ -71,6 +71,7 @@ typedef struct {
 	double collimator_mm;      /* distance from the source to the edge that shapes the field */
 	char *kernel;              /* name of the pencil kernel table (engine/pencil/kernels) */
 	double fluence_per_mu_cm2; /* photons per cm2 in the isocentre plane in air for 1 MU, open field, on the axis */
+	double pencil_output;      /* what the pencil beam's dose of control points is multiplied by */
 	char *mlc_name;            /* of the leaf file; NULL: the machine has jaws only */
 	sp_mlc *mlc;               /* for this machine's beam; NULL: jaws only */
 	sp_machine_source source;

@@ -178,6 +178,8 @@ sp_status sp_pencil_layout_make(sp_pencil_layout *out, const sp_pencil *p, const
 		b->blur_y = (float)(p->source_fwhm_mm[1] * SIGMA_PER_FWHM / p->collimator_mm);
 		b->collimator_mm = (float)p->collimator_mm;
 		b->fluence_cm2 = (float)p->fluence_per_mu_cm2;
+		for (int i = 0; i < 3; i++)
+			b->soften[i] = (float)p->soften[i];
 		b->voxel_x_mm2 = (float)box_variance(beam->frame.x_axis, dose_grid->spacing_mm);
 		b->voxel_y_mm2 = (float)box_variance(beam->frame.y_axis, dose_grid->spacing_mm);
 		if ((st = lay_out_bixels(&l, b, beam, set->bixel_mm, err)) != SP_OK)

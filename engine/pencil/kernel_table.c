@@ -120,3 +120,11 @@ void sp_pencil_table_finish(sp_pencil_table *t)
 	free(t->weight);
 	t->weight = NULL;
 }
+
+bool sp_pencil_has_kernels(const char *name)
+{
+	char file[128];
+
+	snprintf(file, sizeof file, "%s.csv", name);
+	return sp_embedded_find(sp_pencil_kernel_files, file) != NULL;
+}

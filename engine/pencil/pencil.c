@@ -124,6 +124,11 @@ cleanup:
 	return st;
 }
 
+void sp_pencil_set_softening(sp_pencil *p, const double s[3])
+{
+	memcpy(p->soften, s, sizeof p->soften);
+}
+
 void sp_pencil_destroy(sp_pencil *p)
 {
 	if (!p)

@@ -14,6 +14,10 @@ typedef struct sp_pencil sp_pencil; /* a machine's kernels and a patient's elect
 /* red: electron density relative to water on the CT grid ([z][y][x], sp_matter_electron_density). */
 sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
                            const float *red, sp_error *err);
+/* Beams soften off their axis: at r mm from it in the isocentre plane depth d (mm of water) takes exp(-d m(r)) of the
+ * dose, m(r) = r (s[0] + r (s[1] + r s[2])). 0 until told. */
+void sp_pencil_set_softening(sp_pencil *p, const double s[3]);
+
 void sp_pencil_destroy(sp_pencil *p);
 
 /* The influence matrix for the given voxels of dose_grid (ascending). Bixels farther than cutoff_mm (in the isocentre
@@ -27,5 +31,8 @@ sp_status sp_pencil_influence(sp_influence **out, sp_pencil *p, const sp_beam_se
  * weights: beams->n_bixels. */
 sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *beams, const double *weights,
                          const sp_grid *dose_grid, sp_error *err);
+
+/* Whether there is a kernel table of that name. */
+bool sp_pencil_has_kernels(const char *name);
 
 #endif

@@ -26,7 +26,7 @@ double sp_pencil_far_share(double sigma_mm);
 struct sp_pencil {
 	sp_device *device;
 	sp_grid ct; /* cropped to what is not air */
-	double source_fwhm_mm[2], collimator_mm, fluence_per_mu_cm2;
+	double source_fwhm_mm[2], collimator_mm, fluence_per_mu_cm2, soften[3];
 	size_t n_gaussians, table_rows;
 	cl_mem ct_grid, density, kernel_shape, table;
 };

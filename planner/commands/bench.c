@@ -14,6 +14,7 @@
 
 static const char help[] =
         "usage: spineplan bench accuracy [OPTIONS]\n"
+        "       spineplan bench beams [OPTIONS]      (a machine's fields against measurements; --help tells more)\n"
         "Compares a dose engine with EGSnrc: depth doses and profiles in flat phantoms, absolute dose per particle.\n"
         "\n"
         "  --engine pencil    (default) 6 MV fields beyond 10 mm depth. A point passes within 2 % of the maximum or\n"
@@ -29,7 +30,7 @@ static const char help[] =
         "  --json             print the table as JSON\n"
         "  --help\n"
         "\n"
-        "Pencil beam: --machine NAME, whose kernels to judge (default generic-6mv)\n"
+        "Pencil beam: --machine NAME, whose kernels to judge (default: those of the reference's spectrum, mohan6)\n"
         "Monte Carlo:\n"
         "  --uncertainty U%       mean standard uncertainty above half of the maximum (default 0.3%)\n"
         "  --seed S               other random numbers (default 1)\n"
@@ -228,7 +229,8 @@ static sp_status prepare(work *w, const options *o, sp_error *err)
 		      "gy,"
 		      "dose_gy,sigma_gy\n",
 		      w->points);
-	if (!o->montecarlo && (st = sp_machine_read(&w->machine, o->machine, err)) != SP_OK)
+	if (!o->montecarlo &&
+	    (st = sp_machine_read(&w->machine, o->machine ? o->machine : "generic-6mv", err)) != SP_OK)
 		return st;
 	if ((st = sp_matter_create(&w->matter, NULL, err)) != SP_OK)
 		return st;
@@ -237,7 +239,10 @@ static sp_status prepare(work *w, const options *o, sp_error *err)
 
 static sp_status measure(sp_accuracy *a, const work *w, unsigned number, const options *o, sp_error *err)
 {
-	const sp_accuracy_options pencil = {.tolerance_percent = 2.0, .tolerance_mm = 2.0, .folder = o->folder};
+	const sp_accuracy_options pencil = {.tolerance_percent = 2.0,
+	                                    .tolerance_mm = 2.0,
+	                                    .folder = o->folder,
+	                                    .kernel = o->machine ? NULL : "mohan6"};
 	sp_accuracy_mc_options mc = o->mc;
 	sp_accuracy_points points;
 	sp_status st;
@@ -291,12 +296,14 @@ cleanup:
 
 int sp_command_bench(int argc, char **argv)
 {
-	options o = {.machine = "generic-6mv", .mc = {.uncertainty = 0.003, .mc = {.seed = 1}}};
+	options o = {.mc = {.uncertainty = 0.003, .mc = {.seed = 1}}};
 	sp_error err = {0};
 	bool all_pass;
-	int status = parse(&o, argc, argv);
+	int status;
 
-	if (status != 0)
+	if (argc > 1 && strcmp(argv[1], "beams") == 0)
+		return sp_command_bench_beams(argc - 1, argv + 1);
+	if ((status = parse(&o, argc, argv)) != 0)
 		return status - 1;
 	if (run(&all_pass, &o, &err) != SP_OK)
 		return sp_command_fail("bench", &err);

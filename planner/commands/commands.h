@@ -10,6 +10,7 @@
 int sp_command_phantom(int argc, char **argv);
 int sp_command_plan(int argc, char **argv);
 int sp_command_bench(int argc, char **argv);
+int sp_command_bench_beams(int argc, char **argv); /* of bench, from its second word on */
 int sp_command_dose(int argc, char **argv);
 int sp_command_compare(int argc, char **argv);
 int sp_command_check(int argc, char **argv);

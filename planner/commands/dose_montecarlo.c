@@ -16,6 +16,7 @@
 #include "log.h"
 #include "machine.h"
 #include "matter.h"
+#include "machine_spectrum.h"
 #include "mc_beams.h"
 #include "mc_file.h"
 #include "mc_head.h"
@@ -103,8 +104,9 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 		return st;
 	if (o->mc.energy_mev > 0.0)
 		return sp_spectrum_mono(&w->spectrum, o->mc.energy_mev, err);
-	/* a machine's pencil kernels bear the name of the spectrum that they were made with */
-	return sp_spectrum_read(&w->spectrum, o->spectrum ? o->spectrum : w->plan ? w->machine->kernel : "mohan6", err);
+	if (w->plan)
+		return sp_machine_spectrum_make(&w->spectrum, &w->machine->source.spectrum, 0.0, w->matter, err);
+	return sp_spectrum_read(&w->spectrum, o->spectrum ? o->spectrum : "mohan6", err);
 }
 
 static sp_status make_beams(work *w, const sp_dose_options *o, sp_error *err)
@@ -234,10 +236,9 @@ static sp_status set_up(work *w, const sp_dose_options *o, sp_error *err)
 	double start = sp_clock_seconds();
 	sp_status st;
 
-	if ((st = prepare_output(w, o, err)) != SP_OK || (st = read_inputs(w, o, err)) != SP_OK ||
-	    (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
-	    (st = sp_device_open(&w->device, o->device, err)) != SP_OK || (st = choose_grid(w, o, err)) != SP_OK ||
-	    (st = make_beams(w, o, err)) != SP_OK)
+	if ((st = prepare_output(w, o, err)) != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
+	    (st = read_inputs(w, o, err)) != SP_OK || (st = sp_device_open(&w->device, o->device, err)) != SP_OK ||
+	    (st = choose_grid(w, o, err)) != SP_OK || (st = make_beams(w, o, err)) != SP_OK)
 		return st;
 	w->options = (sp_mc_options){
 	        .electron_cut_mev = mc->electron_cut_mev > 0.0 ? mc->electron_cut_mev : SP_MC_ELECTRON_CUT_MEV,

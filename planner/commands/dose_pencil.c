@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "case_setup.h"
 #include "clock.h"
+#include "delivery_dose.h"
 #include "h5.h"
 #include "log.h"
 #include "machine.h"
@@ -55,7 +56,8 @@ static sp_status choose_beams(work *w, const sp_dose_options *o, const sp_machin
 		return st;
 	}
 	if (!w->plan->beams || !w->plan->weights)
-		return sp_fail(err, SP_BAD_INPUT, "%s has no bixel weights to compute a dose from", o->plan_path);
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has neither control points nor bixel weights to compute a dose from", o->plan_path);
 	w->beams = w->plan->beams;
 	w->weights = w->plan->weights;
 	return SP_OK;
@@ -63,13 +65,36 @@ static sp_status choose_beams(work *w, const sp_dose_options *o, const sp_machin
 
 static sp_status choose_grid(work *w, const sp_dose_options *o, sp_error *err)
 {
-	const double fine_mm[3] = {1.25, 1.25, 1.0};
+	const double fine_mm[3] = {1.25, 1.25, 1.0}, plan_mm[3] = {2.5, 2.5, 2.5};
 
+	if (w->plan && !o->has_grid && w->plan->dose_grid.n[0] == 0)
+		return sp_setup_dose_grid(&w->grid, w->c, plan_mm, err);
 	if (w->plan && !o->has_grid) {
 		w->grid = w->plan->dose_grid;
 		return SP_OK;
 	}
 	return sp_setup_dose_grid(&w->grid, w->c, o->has_grid ? o->grid_mm : fine_mm, err);
+}
+
+/* Of all fractions, where the case says how many. */
+static sp_status compute_delivery(work *w, sp_error *err)
+{
+	const sp_prescription *p = &w->c->prescription;
+	float fractions = p->present && p->fractions > 0 ? (float)p->fractions : 1.0f;
+	size_t n = sp_grid_voxels(&w->grid);
+	sp_status st;
+
+	w->red = sp_alloc_array(sp_grid_voxels(&w->c->ct), sizeof *w->red);
+	w->dose = sp_alloc_array(n, sizeof *w->dose);
+	if (!w->red || !w->dose)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for a dose of %zu voxels", n);
+	if ((st = sp_matter_electron_density(w->red, w->matter, w->c, err)) != SP_OK)
+		return st;
+	st = sp_delivery_dose_pencil(w->dose, w->device, w->c, w->matter, w->red, w->machine, w->plan->delivery,
+	                             &w->grid, 0.0, err);
+	for (size_t v = 0; st == SP_OK && v < n; v++)
+		w->dose[v] *= fractions;
+	return st;
 }
 
 static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
@@ -80,20 +105,27 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 
 	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK)
 		return st;
-	if (o->plan_path && (st = sp_plan_read(&w->plan, o->plan_path, err)) != SP_OK)
+	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;
-	st = sp_machine_read(&w->machine,
-	                     o->machine                    ? o->machine
-	                     : w->plan && w->plan->machine ? w->plan->machine
-	                                                   : "generic-6mv",
-	                     err);
+	if (w->plan && w->plan->delivery)
+		st = sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
+	else
+		st = sp_machine_read(&w->machine,
+		                     o->machine                    ? o->machine
+		                     : w->plan && w->plan->machine ? w->plan->machine
+		                                                   : "generic-6mv",
+		                     err);
 	if (st != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&w->device, o->device, err)) != SP_OK || (st = choose_grid(w, o, err)) != SP_OK)
 		return st;
+	if (w->plan && w->plan->delivery)
+		return compute_delivery(w, err);
 	machine = *w->machine;
 	if (o->open_field)
 		machine.source_fwhm_mm[0] = machine.source_fwhm_mm[1] = 0.0;
-	if (o->spectrum && !(machine.kernel = kernel = sp_copy_text(o->spectrum)))
+	/* a field without a machine has the reference's spectrum */
+	if ((o->spectrum || (o->open_field && !o->machine)) &&
+	    !(machine.kernel = kernel = sp_copy_text(o->spectrum ? o->spectrum : "mohan6")))
 		return sp_fail(err, SP_NO_MEMORY, "no memory for a name");
 	if ((st = choose_beams(w, o, &machine, err)) != SP_OK)
 		goto cleanup;

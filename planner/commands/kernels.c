@@ -11,10 +11,12 @@
 
 #include "atomic_file.h"
 #include "kernel_fit.h"
+#include "machine_spectrum.h"
 #include "options.h"
 
 static const char help[] =
         "usage: spineplan kernels --spectrum NAME|FILE -o TABLE.csv [--histories N] [--seed S]\n"
+        "       spineplan kernels --machine NAME|FILE -o TABLE.csv [--histories N] [--seed S]\n"
         "\n"
         "Follows photons of a spectrum through water with the reference transport (all cores) and writes the table\n"
         "of pencil kernels that a machine file names: at every depth a sum of Gaussians. Prints how well the\n"
@@ -22,6 +24,7 @@ static const char help[] =
         "\n"
         "  --spectrum NAME|FILE  a spectrum shipped with the program (mohan6), or a CSV file with the columns\n"
         "                        E_low_MeV, E_high_MeV, probability\n"
+        "  --machine NAME|FILE   the spectrum on the axis of a machine (docs/machines.md)\n"
         "  --histories N         photons to follow, default 5000000 (a minute and a half per million and core)\n"
         "  --seed S              start of the random numbers, default 1: same seed, same table\n"
         "  -o, --output FILE     the table\n"
@@ -30,7 +33,7 @@ static const char help[] =
         "example: spineplan kernels --spectrum mohan6 --histories 5000000 -o mohan6.csv\n";
 
 typedef struct {
-	const char *spectrum, *output;
+	const char *spectrum, *machine, *output; /* one of spectrum and machine */
 	uint64_t histories, seed;
 } options;
 
@@ -70,7 +73,7 @@ static void worst_uncertainty(double *axis, double *plane, const sp_pencil_rings
 static sp_status write_table(const options *o, const sp_spectrum *spectrum, const sp_pencil_rings *rings, sp_error *err)
 {
 	sp_kernel_table table;
-	const char *name = strrchr(o->spectrum, '/') ? strrchr(o->spectrum, '/') + 1 : o->spectrum;
+	const char *of = o->machine ? o->machine : o->spectrum, *name = strrchr(of, '/') ? strrchr(of, '/') + 1 : of;
 	char header[2048];
 	double axis, plane;
 	sp_status st = sp_kernel_fit(&table, rings, err);
@@ -84,12 +87,12 @@ static sp_status write_table(const options *o, const sp_spectrum *spectrum, cons
 	         "# r and s_i in cm (the header line has mm), w_i in Gy cm2; total = sum_i w_i, the dose of a\n"
 	         "# broad beam of one photon per cm2.\n"
 	         "# Spectrum: %s, mean energy %.4f MeV. Made by\n"
-	         "# spineplan kernels --spectrum %s --histories %" PRIu64 " --seed %" PRIu64 " -o TABLE\n"
+	         "# spineplan kernels --%s %s --histories %" PRIu64 " --seed %" PRIu64 " -o TABLE\n"
 	         "# Uncertainty (1 sigma, at most): %.2f %% within 1.25 mm of the axis, %.2f %% of the total.\n"
 	         "# Misfit of the Gaussians from 10 mm depth on, of the total (at most): %.2f %% at the centre of\n"
 	         "# round fields from 1.25 mm radius on, %.2f %% from 1 mm outside a straight edge on.\n",
-	         name, sp_spectrum_mean_energy(spectrum), name, o->histories, o->seed, 100 * axis, 100 * plane,
-	         100 * table.worst_field, 100 * table.worst_edge);
+	         name, sp_spectrum_mean_energy(spectrum), o->machine ? "machine" : "spectrum", name, o->histories,
+	         o->seed, 100 * axis, 100 * plane, 100 * table.worst_field, 100 * table.worst_edge);
 	if ((st = sp_kernel_table_write(&table, header, o->output, err)) == SP_OK)
 		printf("%s: %zu depths, %d Gaussians\n"
 		       "uncertainty, at most: %.3f %% within 1.25 mm of the axis, %.3f %% of the total\n"
@@ -98,6 +101,19 @@ static sp_status write_table(const options *o, const sp_spectrum *spectrum, cons
 		       o->output, table.n_depths, SP_KERNEL_GAUSSIANS, 100 * axis, 100 * plane, 100 * table.worst_field,
 		       100 * table.worst_edge, rings->emitted_mev, rings->deposited_mev, rings->escaped_mev);
 	sp_kernel_table_finish(&table);
+	return st;
+}
+
+static sp_status choose_spectrum(sp_spectrum *out, const options *o, const sp_matter *matter, sp_error *err)
+{
+	sp_machine *m = NULL;
+	sp_status st;
+
+	if (!o->machine)
+		return sp_spectrum_read(out, o->spectrum, err);
+	if ((st = sp_machine_read(&m, o->machine, err)) == SP_OK)
+		st = sp_machine_spectrum_make(out, &m->source.spectrum, 0.0, matter, err);
+	sp_machine_destroy(m);
 	return st;
 }
 
@@ -115,8 +131,8 @@ static sp_status make_kernels(const options *o, sp_error *err)
 	sp_kernel_slabs(low, high);
 	/* minutes of work: find out first whether the place can be written */
 	if ((st = sp_atomic_begin(&temporary, o->output, err)) != SP_OK ||
-	    (st = sp_spectrum_read(&spectrum, o->spectrum, err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, err)) != SP_OK ||
+	    (st = choose_spectrum(&spectrum, o, matter, err)) != SP_OK ||
 	    (st = sp_reference_water_create(&water, matter, err)) != SP_OK ||
 	    (st = sp_pencil_rings_create(&rings, low, high, SP_KERNEL_DEPTHS, err)) != SP_OK)
 		goto cleanup;
@@ -138,9 +154,13 @@ cleanup:
 int sp_command_kernels(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	        {"spectrum", required_argument, NULL, 'e'}, {"histories", required_argument, NULL, 'n'},
-	        {"seed", required_argument, NULL, 's'},     {"output", required_argument, NULL, 'o'},
-	        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+	        {"spectrum", required_argument, NULL, 'e'},
+	        {"machine", required_argument, NULL, 'm'},
+	        {"histories", required_argument, NULL, 'n'},
+	        {"seed", required_argument, NULL, 's'},
+	        {"output", required_argument, NULL, 'o'},
+	        {"help", no_argument, NULL, 'h'},
+	        {NULL, 0, NULL, 0},
 	};
 	options o = {.histories = 5000000, .seed = 1};
 	sp_error err = {0};
@@ -152,6 +172,8 @@ int sp_command_kernels(int argc, char **argv)
 			return fputs(help, stdout) < 0;
 		if (c == 'e')
 			o.spectrum = optarg;
+		else if (c == 'm')
+			o.machine = optarg;
 		else if (c == 'o')
 			o.output = optarg;
 		else if (c == 'n' && !parse_count(&o.histories, optarg, 1000000000000))
@@ -164,9 +186,9 @@ int sp_command_kernels(int argc, char **argv)
 	}
 	if (optind < argc)
 		return sp_command_usage("kernels", "'%s' is not understood", argv[optind]);
-	if (!o.spectrum || !o.output)
-		return sp_command_usage("kernels", "--spectrum and -o are needed");
-	if (sp_command_keeps_inputs("kernels", o.output, &o.spectrum, 1))
+	if (!o.spectrum == !o.machine || !o.output)
+		return sp_command_usage("kernels", "--spectrum and -o are needed, or --machine and -o");
+	if (sp_command_keeps_inputs("kernels", o.output, o.machine ? &o.machine : &o.spectrum, 1))
 		return 2;
 	return make_kernels(&o, &err) == SP_OK ? 0 : sp_command_fail("kernels", &err);
 }

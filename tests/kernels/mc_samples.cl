@@ -355,10 +355,9 @@ kernel void leaf_samples(global float *out, uint n, constant sp_mc_head *head, g
                          global const float *numbers, global const float *places)
 {
 	uint i = get_global_id(0);
-	head_tables t = {head, intervals, numbers};
 
 	if (i < n)
-		out[i] = through_leaves(&t, intervals, places[i], places[n + i], places[2 * n + i], false);
+		out[i] = through_leaves(head, intervals, numbers, places[i], places[n + i], places[2 * n + i], false);
 }
 
 /* Photons of one rectangle, evenly over it: out: weight, x, y, z, u, v, w, row of the energies, each [n]. */
