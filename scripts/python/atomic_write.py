@@ -11,6 +11,13 @@ def _umask():
     return mask
 
 
+def keep_inputs(goal, *sources):
+    """Raises OSError where what is to be written would take the place of something that is read (None: not given)."""
+    for source in sources:
+        if source is not None and os.path.exists(goal) and os.path.exists(source) and os.path.samefile(goal, source):
+            raise OSError(f'{source} is read from and would be written over; name another output')
+
+
 @contextlib.contextmanager
 def whole_path(path):
     """A temporary name to write to; it takes path's place when the block ends without an exception."""

@@ -18,7 +18,7 @@ import sys
 import h5py
 import numpy as np
 
-from atomic_write import whole_path
+from atomic_write import keep_inputs, whole_path
 from case_file import BadInput, Case, write_case
 from egs_files import hu_of, read_3ddose, read_egsphant, write_3ddose, write_egsphant
 from image_files import read_image, write_mha, write_nrrd
@@ -123,6 +123,7 @@ def main():
     parser.add_argument('--name', default='dose_gy', metavar='NAME', help='of the dose in a new .h5 (dose_gy)')
     args = parser.parse_args()
     try:
+        keep_inputs(args.goal, args.source)
         convert(args)
     except (BadInput, OSError) as e:
         say(str(e))

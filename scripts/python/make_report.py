@@ -7,6 +7,7 @@ import os
 import pathlib
 import sys
 
+from atomic_write import keep_inputs
 from case_file import BadInput
 from report.page import make_page
 from report.plan_reader import read_plan, read_robustness
@@ -33,6 +34,7 @@ def main():
     parser.add_argument('--title', help='heading of the page (default: the file\'s name)')
     args = parser.parse_args()
     try:
+        keep_inputs(args.output, args.plan, args.robustness)
         plan = read_plan(args.plan)
         if args.robustness:
             read_robustness(plan, args.robustness)

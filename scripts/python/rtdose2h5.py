@@ -12,7 +12,7 @@ import sys
 import h5py
 import numpy as np
 
-from atomic_write import whole_path
+from atomic_write import keep_inputs, whole_path
 from case_file import BadInput
 from dicom_dose import read_dose
 from dicom_files import DAMAGE, damage, read_one
@@ -67,6 +67,7 @@ def main():
     try:
         if not np.isfinite(args.scale) or args.scale <= 0:
             raise BadInput('--scale must be positive')
+        keep_inputs(args.output, *args.rtdose)
         dose = read_sum(args.rtdose, args.scale)
         write_dose(args.output, dose, 'DICOM RTDOSE')
     except (BadInput, OSError) as e:

@@ -12,7 +12,7 @@ import sys
 import h5py
 import numpy as np
 
-from atomic_write import whole_path
+from atomic_write import keep_inputs, whole_path
 from case_file import BadInput
 from dicom_files import DAMAGE, damage, read_one
 from dicom_plan import read_plan
@@ -89,6 +89,7 @@ def main():
     parser.add_argument('--group', type=int, metavar='N', help='fraction group, where there are several')
     args = parser.parse_args()
     try:
+        keep_inputs(args.output, args.rtplan, args.case)
         d = read_one(args.rtplan, 'RTPLAN')
         beams, prescription, position, left_out = read_plan(d, args.group)
         write_plan(args.output, beams, prescription, args.machine, args.case, 'DICOM RTPLAN')

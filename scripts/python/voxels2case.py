@@ -13,6 +13,7 @@ import sys
 import h5py
 import numpy as np
 
+from atomic_write import keep_inputs
 from case_file import (BadInput, Case, Structure, add_case_arguments, keep_single_roles, parse_roles,
                        prescription_from, role_from_name, write_case)
 from rule_target import make_target
@@ -62,6 +63,7 @@ def main():
     add_case_arguments(parser)
     args = parser.parse_args()
     try:
+        keep_inputs(args.output, args.voxels)
         case = read_voxels(args.voxels, parse_roles(args.role), args.keep)
         keep_single_roles(case.structures, say)
         case.prescription = prescription_from(args)

@@ -146,6 +146,13 @@ def test_pngs_for_papers(plan, tmp_path):
         assert data.startswith(b'\x89PNG') and len(data) > 20000
 
 
+def test_a_report_never_takes_the_plans_place(plan, capsys):
+    before = plan.read_bytes()
+    assert make(plan, plan) == 2
+    assert 'is read from and would be written over; name another output' in capsys.readouterr().err
+    assert plan.read_bytes() == before
+
+
 @pytest.mark.parametrize('content, sentence', [
     (None, 'No such file'), (b'no HDF5', 'file signature not found'), ('empty', 'has no /dose/dose_gy: it is no plan')])
 def test_what_is_no_plan_is_refused(tmp_path, capsys, content, sentence):
