@@ -90,11 +90,11 @@ sp_status sp_setup_beams(sp_beam_set **out, const sp_case *c, const sp_grid *gri
 		if (b)
 			setups[i] = (sp_beam_setup){b->gantry_deg, b->collimator_deg, b->couch_deg, {0}};
 		else
-			setups[i] = (sp_beam_setup){angles[i], 0.0, 0.0, {0}};
+			setups[i] = (sp_beam_setup){angles[i], o->collimator_deg, 0.0, {0}};
 		memcpy(setups[i].isocentre_mm, b && b->has_isocentre ? b->isocentre_mm : centre, sizeof centre);
 	}
-	st = sp_beam_set_cover(out, setups, n, o->sad_mm, c->patient_position, o->bixel_mm, fraction, grid,
-	                       o->margin_mm, err);
+	st = (o->between_leaves ? sp_beam_set_cover_between_leaves : sp_beam_set_cover)(
+	        out, setups, n, o->sad_mm, c->patient_position, o->bixel_mm, fraction, grid, o->margin_mm, err);
 cleanup:
 	free(setups);
 	free(fraction);

@@ -13,6 +13,8 @@ typedef struct {
 	const double *angles_deg; /* gantry angles; NULL: the case's beams, else nine of our own choice */
 	size_t n_angles;
 	double sad_mm, bixel_mm, margin_mm; /* margin around the target's shadow */
+	double collimator_deg;              /* of beams that are not the case's */
+	bool between_leaves;                /* bixel edges at whole multiples of bixel_mm, else their centres */
 } sp_setup_beam_options;
 
 /* Beams over the case's target, which must exist; the isocentre is the target's centre of volume where the case does

@@ -248,6 +248,26 @@ static int diagonal(void *context, gsl_vector *out)
 	return answer(p, st);
 }
 
+sp_status sp_fluence_curvature(sp_fluence_problem *p, double *out, const double *u)
+{
+	cl_uint n = (cl_uint)p->n_work;
+	const sp_argument arguments[] = {SP_ARG(p->slope),       SP_ARG(n),       SP_ARG(p->cost_begin_buffer),
+	                                 SP_ARG(p->cost_buffer), SP_ARG(p->dose), SP_ARG(p->along)};
+	sp_status st;
+
+	p->products += 2;
+	if ((st = write_columns(p, u)) != SP_OK ||
+	    (st = sp_influence_multiply(p->work, p->along, p->column_in, p->err)) != SP_OK ||
+	    (st = launch(p, p->cost_curvatures, arguments, 6, p->n_work, 0)) != SP_OK ||
+	    (st = sp_influence_multiply_transposed(p->work, p->column_out, p->slope, p->err)) != SP_OK ||
+	    (st = sp_buffer_read(p->device, p->column_out, 0, p->n_columns * sizeof(float), p->column_floats,
+	                         p->err)) != SP_OK)
+		return st;
+	for (size_t j = 0; j < p->n_columns; j++)
+		out[j] = p->column_floats[j];
+	return SP_OK;
+}
+
 static int begin_line(void *context, const gsl_vector *direction)
 {
 	sp_fluence_problem *p = context;
@@ -473,7 +493,7 @@ sp_status sp_fluence_create(sp_fluence_problem **out, sp_influence *matrix, sp_t
 	p->n_terms = n_terms;
 	p->offset_gy = offset_gy;
 	p->err = err;
-	p->line = (sp_line_cost){p, value_and_gradient, diagonal, begin_line, along_line, end_line};
+	p->line = (sp_line_cost){p, value_and_gradient, diagonal, begin_line, along_line, end_line, NULL};
 	if ((st = make_host_part(p)) != SP_OK || (st = make_device_part(p)) != SP_OK ||
 	    (st = make_sum_parts(p)) != SP_OK) {
 		sp_fluence_destroy(p);

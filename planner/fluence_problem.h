@@ -62,6 +62,11 @@ sp_status sp_fluence_reached_columns(sp_fluence_problem *p, double *out);
 /* dose_gy of every row from weights, by a product with the whole matrix. */
 sp_status sp_fluence_full_dose(sp_fluence_problem *p, const double *weights);
 
+/* The Hessian at the dose of the last weights given, bounded by a diagonal along u > 0: out = D^T C D u, to be divided
+ * by u.
+ */
+sp_status sp_fluence_curvature(sp_fluence_problem *p, double *out, const double *u);
+
 /* To be called after the content of the offset has changed; dose_gy and the working rows must be made anew then. */
 void sp_fluence_offset_changed(sp_fluence_problem *p);
 

@@ -12,8 +12,10 @@
 #include "fluence_problem.h"
 #include "interrupt.h"
 #include "log.h"
+#include "mapped_cost.h"
 
-#define SLOPE_SHARE 0.1 /* of its first slope that the chosen step of a line may keep */
+#define SLOPE_SHARE 0.1        /* of its first slope that the chosen step of a line may keep */
+#define SLOPE_SHARE_MAPPED 0.6 /* the same where every trial costs products */
 #define ROW_MARGIN_FIRST \
 	0.6               /* rows above this share of their threshold are worked on: the start is a rough guess ... */
 #define ROW_MARGIN 0.85   /* ... later doses move less between two looks at all rows */
@@ -29,6 +31,10 @@ typedef enum { ROUND_LONG_ENOUGH, ROUND_CONVERGED, ROUND_STOPPED } round_end;
 
 typedef struct {
 	sp_fluence_problem *problem;
+	sp_mapped_cost *mapped; /* NULL where the weights are free: then x are the weights */
+	sp_line_cost *line;
+	size_t n;        /* of x */
+	double *weights; /* of x, where they are mapped */
 	const sp_optimise_options *options;
 	sp_optimise_result *result;
 	gsl_multimin_fdfminimizer *minimiser;
@@ -50,6 +56,22 @@ static bool should_stop(const search *s)
 
 	return sp_interrupt_asked() || (o->max_iterations && s->result->iterations >= o->max_iterations) ||
 	       (o->max_seconds > 0.0 && sp_clock_seconds() - s->started_s >= o->max_seconds);
+}
+
+/* The weights of x. */
+static const double *weights_of(search *s, const double *x)
+{
+	if (!s->mapped)
+		return x;
+	s->options->map->weights(s->options->map->context, s->weights, x);
+	return s->weights;
+}
+
+/* Tells the map which x the weights are of that the caller will see. */
+static void show_variables(const search *s, const double *x)
+{
+	if (s->mapped && s->options->map->shown)
+		s->options->map->shown(s->options->map->context, x);
 }
 
 /* Sets every limit's miss and returns the worst. */
@@ -120,6 +142,11 @@ static sp_status choose_start(search *s)
 	double scale;
 	sp_status st;
 
+	if (s->mapped) {
+		for (size_t i = 0; i < s->n; i++)
+			gsl_vector_set(s->x, i, fmax(0.0, s->options->map->start[i]));
+		return sp_fluence_full_dose(p, weights_of(s, s->x->data));
+	}
 	if (s->options->start) {
 		for (size_t j = 0; j < p->n_columns; j++)
 			gsl_vector_set(s->x, j, fmax(0.0, s->options->start[j]));
@@ -154,7 +181,8 @@ static void set_first_penalties(search *s)
 
 static sp_status set_minimiser(search *s)
 {
-	if (gsl_multimin_fdfminimizer_set(s->minimiser, &s->cost, s->x, 1.0, SLOPE_SHARE) == GSL_SUCCESS)
+	if (gsl_multimin_fdfminimizer_set(s->minimiser, &s->cost, s->x, 1.0,
+	                                  s->mapped ? SLOPE_SHARE_MAPPED : SLOPE_SHARE) == GSL_SUCCESS)
 		return SP_OK;
 	return s->problem->status != SP_OK ? s->problem->status
 	                                   : sp_fail(s->problem->err, SP_FAILED, "the minimiser cannot start");
@@ -169,21 +197,27 @@ static sp_status begin_search(search *s)
 	if ((st = choose_start(s)) != SP_OK)
 		return st;
 	if (s->options->on_start) {
-		if ((st = s->options->on_start(s->options->context, s->x->data, p->dose_gy, p->err)) != SP_OK)
+		show_variables(s, s->x->data);
+		if ((st = s->options->on_start(s->options->context, weights_of(s, s->x->data), p->dose_gy, p->err)) !=
+		    SP_OK)
 			return st;
 		sp_fluence_offset_changed(p);
-		if ((st = sp_fluence_full_dose(p, s->x->data)) != SP_OK)
+		if ((st = sp_fluence_full_dose(p, weights_of(s, s->x->data))) != SP_OK)
 			return st;
 	}
 	/* DVH limits free no voxel in the first round: its strains show which are the hardest to hold */
 	if ((st = sp_fluence_choose_rows(p, ROW_MARGIN_FIRST)) != SP_OK)
 		return st;
 	/* the gradient at 0 is the yardstick for the residual at the end, the value for what is as good as 0 */
-	gsl_vector_set_zero(s->minimiser->x);
-	if (p->line.value_and_gradient(p, s->minimiser->x, &value, s->minimiser->gradient) != GSL_SUCCESS)
+	if (s->mapped) /* x = 0 is no plan there: the start has to do */
+		gsl_vector_memcpy(s->minimiser->x, s->x);
+	else
+		gsl_vector_set_zero(s->minimiser->x);
+	if (s->line->value_and_gradient(s->line->context, s->minimiser->x, &value, s->minimiser->gradient) !=
+	    GSL_SUCCESS)
 		return p->status;
 	s->least_change = 1e-9 * fabs(value);
-	for (size_t j = 0; j < p->n_columns; j++)
+	for (size_t j = 0; j < s->n; j++)
 		s->gradient_at_zero = fmax(s->gradient_at_zero, fabs(gsl_vector_get(s->minimiser->gradient, j)));
 	return set_minimiser(s);
 }
@@ -259,14 +293,14 @@ static sp_status look_at_all_rows(search *s)
 	sp_status st;
 
 	gsl_vector_memcpy(s->x, s->minimiser->x);
-	if ((st = sp_fluence_full_dose(p, s->x->data)) != SP_OK ||
+	if ((st = sp_fluence_full_dose(p, weights_of(s, s->x->data))) != SP_OK ||
 	    (st = sp_fluence_objective(p, &s->objective)) != SP_OK || (st = measure_limits(s, &s->miss_gy)) != SP_OK)
 		return st;
 	if (is_best_so_far(s)) {
 		s->has_best = true;
 		s->best_objective = s->objective;
 		s->best_miss_gy = s->miss_gy;
-		memcpy(s->best, s->x->data, p->n_columns * sizeof *s->best);
+		memcpy(s->best, s->x->data, s->n * sizeof *s->best);
 	}
 	return SP_OK;
 }
@@ -343,9 +377,10 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	*go_on = false;
 	if (!s->options->on_end)
 		return SP_OK;
-	memcpy(s->x->data, s->best, p->n_columns * sizeof *s->best);
-	if ((st = sp_fluence_full_dose(p, s->best)) != SP_OK ||
-	    (st = s->options->on_end(s->options->context, s->best, p->dose_gy, go_on, p->err)) != SP_OK)
+	memcpy(s->x->data, s->best, s->n * sizeof *s->best);
+	show_variables(s, s->best);
+	if ((st = sp_fluence_full_dose(p, weights_of(s, s->best))) != SP_OK ||
+	    (st = s->options->on_end(s->options->context, weights_of(s, s->best), p->dose_gy, go_on, p->err)) != SP_OK)
 		return st;
 	if (!*go_on && (s->was_thorough || s->result->limits_conflict))
 		return SP_OK;
@@ -358,8 +393,8 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	s->has_best = false;
 	s->rounds_since_progress = 0;
 	s->least_miss_gy = HUGE_VAL;
-	if ((st = sp_fluence_full_dose(p, s->x->data)) != SP_OK || (st = measure_limits(s, &s->miss_gy)) != SP_OK ||
-	    (st = sp_fluence_choose_rows(p, ROW_MARGIN)) != SP_OK)
+	if ((st = sp_fluence_full_dose(p, weights_of(s, s->x->data))) != SP_OK ||
+	    (st = measure_limits(s, &s->miss_gy)) != SP_OK || (st = sp_fluence_choose_rows(p, ROW_MARGIN)) != SP_OK)
 		return st;
 	return tend_limits(s);
 }
@@ -382,6 +417,8 @@ static sp_status run_rounds(search *s)
 			s->result->interrupted = true;
 			return SP_OK;
 		}
+		if (s->mapped && s->options->map->between_rounds)
+			s->options->map->between_rounds(s->options->map->context, s->x->data);
 		if ((st = tend_limits(s)) != SP_OK || (st = tend_rows(s, &rows_complete)) != SP_OK)
 			return st;
 		if (is_finished(s, best_before, end, rows_complete)) {
@@ -406,11 +443,11 @@ static sp_status measure_kkt(search *s)
 	gsl_vector *gradient = s->minimiser->gradient, *diagonal = s->minimiser->dx;
 	double value, worst = 0.0;
 
-	memcpy(s->x->data, s->best, p->n_columns * sizeof *s->best);
-	if (p->line.value_and_gradient(p, s->x, &value, gradient) != GSL_SUCCESS ||
-	    p->line.diagonal(p, diagonal) != GSL_SUCCESS)
+	memcpy(s->x->data, s->best, s->n * sizeof *s->best);
+	if (s->line->value_and_gradient(s->line->context, s->x, &value, gradient) != GSL_SUCCESS ||
+	    s->line->diagonal(s->line->context, diagonal) != GSL_SUCCESS)
 		return p->status;
-	for (size_t j = 0; j < p->n_columns; j++) {
+	for (size_t j = 0; j < s->n; j++) {
 		double g = gsl_vector_get(gradient, j);
 
 		worst = fmax(worst, fmin(fabs(g), g > 0.0 ? s->best[j] * gsl_vector_get(diagonal, j) : HUGE_VAL));
@@ -422,13 +459,18 @@ static sp_status measure_kkt(search *s)
 static sp_status end_search(search *s, double *weights_out, float *dose_out)
 {
 	sp_fluence_problem *p = s->problem;
+	const double *weights;
 	sp_status st;
 
-	if ((st = measure_kkt(s)) != SP_OK || (st = sp_fluence_full_dose(p, s->best)) != SP_OK ||
+	if ((st = measure_kkt(s)) != SP_OK)
+		return st;
+	show_variables(s, s->best);
+	weights = weights_of(s, s->best);
+	if ((st = sp_fluence_full_dose(p, weights)) != SP_OK ||
 	    (st = sp_fluence_objective(p, &s->result->objective)) != SP_OK ||
 	    (st = measure_limits(s, &s->result->worst_limit_miss_gy)) != SP_OK)
 		return st;
-	memcpy(weights_out, s->best, p->n_columns * sizeof *s->best);
+	memcpy(weights_out, weights, p->n_columns * sizeof *weights_out);
 	if (dose_out)
 		memcpy(dose_out, p->dose_gy, p->n_rows * sizeof *dose_out);
 	s->result->worst_limit = p->n_terms;
@@ -442,14 +484,22 @@ static sp_status end_search(search *s, double *weights_out, float *dose_out)
 
 static sp_status make_search(search *s, sp_error *err)
 {
-	size_t n = s->problem->n_columns;
+	size_t n = s->n = s->options->map ? s->options->map->n : s->problem->n_columns;
+	sp_status st;
 
+	s->line = &s->problem->line;
+	if (s->options->map) {
+		if ((st = sp_mapped_cost_create(&s->mapped, s->problem, s->options->map, err)) != SP_OK)
+			return st;
+		s->line = &s->mapped->line;
+	}
+	s->weights = sp_alloc_array(s->problem->n_columns, sizeof *s->weights);
 	s->x = gsl_vector_calloc(n);
 	s->best = sp_alloc_array(n, sizeof *s->best);
 	s->minimiser = gsl_multimin_fdfminimizer_alloc(sp_multimin_projected_lbfgs, n);
-	if (!s->x || !s->best || !s->minimiser)
+	if (!s->x || !s->best || !s->weights || !s->minimiser)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for the optimisation of %zu weights", n);
-	sp_line_cost_to_gsl(&s->cost, &s->problem->line, n);
+	sp_line_cost_to_gsl(&s->cost, s->line, n);
 	return SP_OK;
 }
 
@@ -485,6 +535,8 @@ cleanup:
 	if (s.x)
 		gsl_vector_free(s.x);
 	free(s.best);
+	free(s.weights);
+	sp_mapped_cost_destroy(s.mapped);
 	sp_fluence_destroy(s.problem);
 	sp_terms_destroy(states, n_terms);
 	gsl_set_error_handler(handler);

@@ -38,6 +38,29 @@ typedef struct {
 	double empty_volume;
 } sp_term;
 
+/* Weights that are not free but follow from other variables x >= 0, as the apertures of a machine. All arrays are
+ * doubles: n of x, one a column of weights. */
+typedef struct {
+	void *context;
+	size_t n;
+	const double *start; /* where the search begins */
+	const double *scale; /* what counts as a small step of each variable */
+	void (*weights)(void *context, double *weights_out, const double *x);
+	/* The gradient by x from that by the weights; with `absolute` every derivative counts as positive. */
+	void (*pull_back)(void *context, double *out, const double *x, const double *by_weights, bool absolute);
+	/* The derivative of the weights at x, counted positive, times a change of x. */
+	void (*push_absolute)(void *context, double *weights_out, const double *x, const double *change);
+	/* May move x after a step without a change of the weights. May be NULL. */
+	void (*settle)(void *context, double *x);
+	/* A cost of x itself; adds its gradient (may be NULL) and its second derivatives' diagonal (may be NULL). May
+	 * be NULL. */
+	double (*cost)(void *context, const double *x, double *gradient, double *diagonal);
+	/* Called between the rounds, when multipliers may move; and with the x of the weights before they are shown by
+	 * on_end or given as the result. May be NULL. */
+	void (*between_rounds)(void *context, const double *x);
+	void (*shown)(void *context, const double *x);
+} sp_weight_map;
+
 typedef struct {
 	double max_seconds;        /* wall time, 0: no limit */
 	size_t max_iterations;     /* 0: no limit */
@@ -46,6 +69,7 @@ typedef struct {
 	double limit_tolerance_gy; /* how far a hard limit may be missed at the end; 0: 0.1. A fifth of it is aimed at
 	                            */
 	const double *start;       /* starting weights, or NULL for the built-in start */
+	const sp_weight_map *map;  /* what the weights follow from, with its own start; NULL: they are free */
 	const float *offset_gy;    /* dose added to D w on every row, or NULL */
 	/* Called with the starting weights and the dose of every row, before the search. It may change the offset. May
 	 * be NULL. */

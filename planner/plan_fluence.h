@@ -31,6 +31,8 @@ typedef struct {
 	const sp_scenario *scenarios;
 	const sp_earlier_options *earlier; /* an earlier course, whose rest is each voxel's limit; NULL for none */
 	unsigned fractions;                /* of this course; needed with an earlier one only */
+	double collimator_deg;             /* of beams that are not the case's */
+	bool between_leaves;               /* bixel edges, not centres, at whole multiples of bixel_mm */
 	/* Several plans from one matrix: called with each plan whose limits hold as judged (or have not settled). It
 	 * may change the values of the protocol's limits, which are the caller's, and set *go_on: then the search goes
 	 * on from there with the multipliers it has. Without *go_on it ends at once. NULL: one plan, to the real end.

@@ -233,13 +233,15 @@ static int search_step(double *out, const lbfgs *state, sp_line_cost *cost, doub
 	return GSL_SUCCESS;
 }
 
-static void remember_pair(lbfgs *state, double step, const gsl_vector *gradient)
+/* moved: the step as it was made, NULL where it is the direction's. */
+static void remember_pair(lbfgs *state, double step, const gsl_vector *moved, const gsl_vector *gradient)
 {
 	size_t slot = state->n_pairs ? (state->newest + 1) % PAIRS : 0;
 	double sy = 0.0, ss = 0.0, yy = 0.0;
 
 	for (size_t j = 0; j < state->n; j++) {
-		double s = step * state->direction[j], y = gsl_vector_get(gradient, j) - state->old_gradient[j];
+		double s = moved ? gsl_vector_get(moved, j) : step * state->direction[j],
+		       y = gsl_vector_get(gradient, j) - state->old_gradient[j];
 
 		state->s[slot][j] = s;
 		state->y[slot][j] = y;
@@ -285,9 +287,18 @@ static int lbfgs_iterate(void *vstate, gsl_multimin_function_fdf *fdf, gsl_vecto
 		state->last_x[j] = there;
 	}
 	state->has_last_x = true;
+	if (cost->settle) {
+		for (size_t j = 0; j < state->n; j++)
+			gsl_vector_set(dx, j, state->last_x[j] - gsl_vector_get(dx, j));
+		cost->settle(cost->context, state->last_x);
+		for (size_t j = 0; j < state->n; j++) { /* dx held where the step began */
+			gsl_vector_set(dx, j, state->last_x[j] - gsl_vector_get(dx, j));
+			gsl_vector_set(x, j, state->last_x[j]);
+		}
+	}
 	if ((status = cost->end_line(cost->context, x, step, f, gradient)) != GSL_SUCCESS)
 		return status;
-	remember_pair(state, step, gradient);
+	remember_pair(state, step, cost->settle ? dx : NULL, gradient);
 	return GSL_SUCCESS;
 }
 

@@ -20,6 +20,8 @@ typedef struct {
 	int (*along_line)(void *context, double step, double *value, double *slope, double *curvature);
 	/* makes x + step * direction (given as x) the current x */
 	int (*end_line)(void *context, const gsl_vector *x, double step, double *value, gsl_vector *gradient);
+	/* may move x to another point of the same cost before end_line sees it; NULL: never */
+	void (*settle)(void *context, double *x);
 } sp_line_cost;
 
 /* GSL's tol is the share of its initial slope that the slope at a step may keep; its step_size is not used. Setting the

@@ -96,7 +96,7 @@ static int end_line(void *context, const gsl_vector *x, double step, double *val
 
 static gsl_vector *minimise(quadratic *q, size_t iterations)
 {
-	sp_line_cost cost = {q, value_and_gradient, diagonal, begin_line, along_line, end_line};
+	sp_line_cost cost = {q, value_and_gradient, diagonal, begin_line, along_line, end_line, NULL};
 	gsl_multimin_fdfminimizer *m = gsl_multimin_fdfminimizer_alloc(sp_multimin_projected_lbfgs, N);
 	gsl_multimin_function_fdf fdf;
 	gsl_vector *x = gsl_vector_alloc(N);

@@ -32,9 +32,9 @@ sp_status sp_beam_frame_make(sp_beam_frame *out, const sp_beam_setup *setup, dou
 void sp_beam_project(double *x_mm, double *y_mm, double *axial_mm, const sp_beam_frame *f, const double point_mm[3]);
 
 /* The bixels of one beam: squares of bixel_mm in the isocentre plane, all centres on one lattice of that pitch (whole
- * multiples of bixel_mm over a target; a rectangle's lattice starts at its edge). They are numbered row by row (y
- * ascending), within a row by x ascending, so bixels of a row that follow each other in number also follow each other
- * in x (with gaps where the target has them). */
+ * multiples of bixel_mm over a target, or half a bixel off; a rectangle's lattice starts at its edge). They are
+ * numbered row by row (y ascending), within a row by x ascending, so bixels of a row that follow each other in number
+ * also follow each other in x (with gaps where the target has them). */
 typedef struct {
 	sp_beam_setup setup;
 	sp_beam_frame frame;
@@ -57,6 +57,12 @@ typedef struct {
 sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams, double sad_mm,
                             const char *patient_position, double bixel_mm, const float *target_fraction,
                             const sp_grid *grid, double margin_mm, sp_error *err);
+
+/* The same with bixel edges, not centres, at whole multiples of bixel_mm, where the edges of leaves lie. */
+sp_status sp_beam_set_cover_between_leaves(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams,
+                                           double sad_mm, const char *patient_position, double bixel_mm,
+                                           const float *target_fraction, const sp_grid *grid, double margin_mm,
+                                           sp_error *err);
 
 /* One beam with a rectangular open field x1..x2, y1..y2 (mm at the isocentre plane), tiled by whole bixels. */
 sp_status sp_beam_set_rectangle(sp_beam_set **out, const sp_beam_setup *setup, double sad_mm,

@@ -101,14 +101,15 @@ static void widen(void *context, double x, double y, double axial)
 
 typedef struct {
 	shadow *s;
-	double bixel_mm, margin_mm;
+	double bixel_mm, margin_mm, shift_mm;
 } marker;
 
 /* Marks every bixel whose square lies within margin_mm of the point. */
 static void mark(void *context, double x, double y, double axial)
 {
 	const marker *m = context;
-	double reach = m->margin_mm / m->bixel_mm + 0.5, px = x / m->bixel_mm, py = y / m->bixel_mm;
+	double reach = m->margin_mm / m->bixel_mm + 0.5;
+	double px = (x - m->shift_mm) / m->bixel_mm, py = (y - m->shift_mm) / m->bixel_mm;
 	double r2 = m->margin_mm * m->margin_mm / (m->bixel_mm * m->bixel_mm);
 
 	(void)axial;
@@ -121,8 +122,8 @@ static void mark(void *context, double x, double y, double axial)
 		}
 }
 
-static sp_status cover_beam(sp_beam *b, double bixel_mm, const float *fraction, const sp_grid *grid, double margin_mm,
-                            sp_error *err)
+static sp_status cover_beam(sp_beam *b, double bixel_mm, double shift_mm, const float *fraction, const sp_grid *grid,
+                            double margin_mm, sp_error *err)
 {
 	extent e = {{INFINITY, INFINITY}, {-INFINITY, -INFINITY}, INFINITY};
 	double reach = margin_mm / bixel_mm + 1.0, nx, ny;
@@ -135,10 +136,10 @@ static sp_status cover_beam(sp_beam *b, double bixel_mm, const float *fraction, 
 	if (!(e.least_axial > 0.1 * b->frame.sad_mm))
 		return sp_fail(err, SP_BAD_INPUT, "the target comes within %g mm of the source; check the isocentre",
 		               e.least_axial);
-	s.x0 = (long)floor(e.low[0] / bixel_mm - reach);
-	s.y0 = (long)floor(e.low[1] / bixel_mm - reach);
-	nx = ceil(e.high[0] / bixel_mm + reach) - (double)s.x0 + 1.0;
-	ny = ceil(e.high[1] / bixel_mm + reach) - (double)s.y0 + 1.0;
+	s.x0 = (long)floor((e.low[0] - shift_mm) / bixel_mm - reach);
+	s.y0 = (long)floor((e.low[1] - shift_mm) / bixel_mm - reach);
+	nx = ceil((e.high[0] - shift_mm) / bixel_mm + reach) - (double)s.x0 + 1.0;
+	ny = ceil((e.high[1] - shift_mm) / bixel_mm + reach) - (double)s.y0 + 1.0;
 	if (nx * ny > (double)MAX_PLACES)
 		return sp_fail(err, SP_BAD_INPUT, "the target's shadow is %g x %g mm, too large for bixels of %g mm",
 		               e.high[0] - e.low[0], e.high[1] - e.low[1], bixel_mm);
@@ -146,8 +147,8 @@ static sp_status cover_beam(sp_beam *b, double bixel_mm, const float *fraction, 
 	s.ny = (size_t)ny;
 	if (!(s.hit = sp_alloc_array(s.nx * s.ny, 1)))
 		return sp_fail(err, SP_NO_MEMORY, "no memory for the shadow of the target");
-	visit_target(mark, &(marker){&s, bixel_mm, margin_mm}, &b->frame, fraction, grid, 0.5 * bixel_mm);
-	st = collect(b, &s, bixel_mm, 0.0, 0.0, err);
+	visit_target(mark, &(marker){&s, bixel_mm, margin_mm, shift_mm}, &b->frame, fraction, grid, 0.5 * bixel_mm);
+	st = collect(b, &s, bixel_mm, shift_mm, shift_mm, err);
 	free(s.hit);
 	return st;
 }
@@ -177,9 +178,9 @@ static sp_status make_set(sp_beam_set **out, const sp_beam_setup *setups, size_t
 	return SP_OK;
 }
 
-sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams, double sad_mm,
-                            const char *patient_position, double bixel_mm, const float *target_fraction,
-                            const sp_grid *grid, double margin_mm, sp_error *err)
+static sp_status cover(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams, double sad_mm,
+                       const char *patient_position, double bixel_mm, double shift_mm, const float *target_fraction,
+                       const sp_grid *grid, double margin_mm, sp_error *err)
 {
 	sp_beam_set *set = NULL;
 	sp_status st;
@@ -190,7 +191,7 @@ sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size
 		               margin_mm);
 	st = make_set(&set, setups, n_beams, sad_mm, patient_position, bixel_mm, err);
 	for (size_t i = 0; st == SP_OK && i < n_beams; i++) {
-		st = cover_beam(&set->beams[i], bixel_mm, target_fraction, grid, margin_mm, err);
+		st = cover_beam(&set->beams[i], bixel_mm, shift_mm, target_fraction, grid, margin_mm, err);
 		if (st != SP_OK)
 			break;
 		set->beams[i].first_bixel = set->n_bixels;
@@ -202,6 +203,23 @@ sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size
 	}
 	*out = set;
 	return SP_OK;
+}
+
+sp_status sp_beam_set_cover(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams, double sad_mm,
+                            const char *patient_position, double bixel_mm, const float *target_fraction,
+                            const sp_grid *grid, double margin_mm, sp_error *err)
+{
+	return cover(out, setups, n_beams, sad_mm, patient_position, bixel_mm, 0.0, target_fraction, grid, margin_mm,
+	             err);
+}
+
+sp_status sp_beam_set_cover_between_leaves(sp_beam_set **out, const sp_beam_setup *setups, size_t n_beams,
+                                           double sad_mm, const char *patient_position, double bixel_mm,
+                                           const float *target_fraction, const sp_grid *grid, double margin_mm,
+                                           sp_error *err)
+{
+	return cover(out, setups, n_beams, sad_mm, patient_position, bixel_mm, 0.5 * bixel_mm, target_fraction, grid,
+	             margin_mm, err);
 }
 
 sp_status sp_beam_set_rectangle(sp_beam_set **out, const sp_beam_setup *setup, double sad_mm,

@@ -1,4 +1,4 @@
-/* spineplan plan: the main job. The work is planner/plan_fluence.c. */
+/* spineplan plan: the main job. The work is planner/plan_fluence.c and planner/deliver/plan_deliver.c. */
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
@@ -15,10 +15,14 @@
 #include "log.h"
 #include "margin_limits.h"
 #include "options.h"
+#include "plan_deliver.h"
 #include "plan_file.h"
 #include "plan_fluence.h"
 
 #define MAX_ANGLES 360
+
+/* Of Monte Carlo's doses on the way to a deliverable plan; their noise is smoothed. */
+#define ROUGH_UNCERTAINTY 0.02
 
 static const char help[] =
         "usage: spineplan plan CASE -o PLAN [options]\n"
@@ -28,7 +32,12 @@ static const char help[] =
         "  -o, --output PLAN      the plan file to write (HDF5)\n"
         "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
         "      --dose-gy D        prescription; default: that of --protocol, else the case's\n"
-        "      --technique T      fluence: weights of bixels, not deliverable on a machine (default)\n"
+        "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
+        "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
+        "      --segments N       imrt: segments in all (default 7 a beam)\n"
+        "      --arcs N           vmat: 1 to 3 (default 2)\n"
+        "      --arc A,B          vmat: gantry angles between which they turn (default 181,179)\n"
+        "      --mlc NAME         a shipped leaf file or a YAML file, instead of the machine's\n"
         "      --engine E         pencil: finite-size pencil beam (default); mc: Monte Carlo, matrix and dose\n"
         "      --uncertainty U    mc: standard uncertainty of the dose, mean above half of the maximum (default 1%)\n"
         "      --bixel-uncertainty U  mc: the same of each bixel in the matrix (default 5%)\n"
@@ -53,7 +62,7 @@ static const char help[] =
         "example: spineplan plan case.h5 --protocol sc24-24gy-2fx -o plan.h5\n";
 
 typedef struct {
-	const char *case_path, *plan_path, *protocol, *machine, *device;
+	const char *case_path, *plan_path, *protocol, *machine, *mlc, *device;
 	double dose_gy;
 	bool json, require_limits;
 	double angles[MAX_ANGLES];
@@ -61,7 +70,25 @@ typedef struct {
 	sp_setup_errors errors;
 	sp_earlier_options earlier;
 	sp_plan_options plan;
+	bool deliver;
+	sp_deliver_options delivery;
 } arguments;
+
+static bool read_technique(arguments *a, const char *text)
+{
+	a->deliver = sp_beam_technique_find(&a->delivery.technique, text) &&
+	             (a->delivery.technique == SP_BEAM_IMRT || a->delivery.technique == SP_BEAM_VMAT);
+	return a->deliver || strcmp(text, "fluence") == 0;
+}
+
+static bool read_count(size_t *out, const char *text, uint64_t low, uint64_t high)
+{
+	uint64_t n;
+	bool good = sp_option_whole(&n, text, low, high);
+
+	*out = good ? (size_t)n : 0;
+	return good;
+}
 
 /* -1: go on; else the exit status to end with. */
 static int parse(arguments *a, int argc, char **argv)
@@ -71,6 +98,10 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"protocol", required_argument, NULL, 'p'},
 	        {"dose-gy", required_argument, NULL, 'D'},
 	        {"technique", required_argument, NULL, 't'},
+	        {"segments", required_argument, NULL, 'n'},
+	        {"arcs", required_argument, NULL, 'a'},
+	        {"arc", required_argument, NULL, 'A'},
+	        {"mlc", required_argument, NULL, 'l'},
 	        {"engine", required_argument, NULL, 'e'},
 	        {"machine", required_argument, NULL, 'm'},
 	        {"seed", required_argument, NULL, 'S'},
@@ -109,7 +140,19 @@ static int parse(arguments *a, int argc, char **argv)
 			good = sp_option_number(&a->dose_gy, optarg, 0.1, 1000.0);
 			break;
 		case 't':
-			good = strcmp(optarg, "fluence") == 0;
+			good = read_technique(a, optarg);
+			break;
+		case 'n':
+			good = read_count(&a->delivery.segments, optarg, 1, 1000);
+			break;
+		case 'a':
+			good = read_count(&a->delivery.arcs, optarg, 1, 3);
+			break;
+		case 'A':
+			good = sp_option_list(a->delivery.arc_deg, 2, optarg) == 2;
+			break;
+		case 'l':
+			a->mlc = optarg;
 			break;
 		case 'e':
 			a->plan.montecarlo = strcmp(optarg, "mc") == 0;
@@ -182,8 +225,14 @@ static int parse(arguments *a, int argc, char **argv)
 		return sp_command_usage("plan", "--robust and --earlier cannot be planned for together yet");
 	if (a->robust && a->plan.montecarlo)
 		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
+	if (a->deliver && (a->robust || a->earlier.path))
+		return sp_command_usage("plan", "--robust and an earlier course go with --technique fluence only");
 	if (!a->plan_path)
 		return sp_command_usage("plan", "say where the plan goes with -o PLAN");
+	if (a->deliver && a->plan.montecarlo)
+		return sp_command_usage("plan",
+		                        "--technique imrt and vmat search with the pencil beam's matrix and have Monte "
+		                        "Carlo doses anyway: leave out --engine mc");
 	if (sp_command_keeps_inputs("plan", a->plan_path, (const char *const[]){a->case_path, a->protocol, a->machine},
 	                            3))
 		return 2;
@@ -343,6 +392,60 @@ static void print_robust(const json_t *robust)
 	        json_string_value(json_object_get(row, "worst_scenario")));
 }
 
+/* What the file says of a plan that a machine can deliver. */
+static void add_delivery(json_t *provenance, const sp_delivered_plan *d)
+{
+	const struct {
+		const char *name;
+		const sp_reached *r;
+	} steps[] = {{"fluence", &d->fluence}, {"apertures", &d->deliverable}};
+
+	for (size_t i = 0; i < 2; i++) {
+		json_t *step = json_pack("{s:f, s:f}", "objective", steps[i].r->objective, "target_d95_gy",
+		                         steps[i].r->target_d95_gy);
+
+		if (!isnan(steps[i].r->cord_d003cc_gy))
+			json_object_set_new(step, "cord_d0.03cc_gy", json_real(steps[i].r->cord_d003cc_gy));
+		json_object_set_new(provenance, steps[i].name, step);
+	}
+	json_object_set_new(provenance, "segments", json_integer((json_int_t)d->n_segments));
+	json_object_set_new(provenance, "mu", json_real(sp_delivery_mu(d->delivery)));
+	json_object_set_new(provenance, "beam_on_seconds", json_real(d->seconds.beam_on_s));
+	json_object_set_new(provenance, "delivery_seconds", json_real(d->seconds.beam_on_s + d->seconds.between_s));
+	json_object_set_new(
+	        provenance, "notice",
+	        json_string("Research software, not a medical device. Doses need independent verification."));
+}
+
+/* One of the two ways; *plan is the delivered plan's own where there is one. */
+static sp_status make_plan(sp_fluence_plan **plan, sp_delivered_plan **delivered, arguments *a, const sp_case *c,
+                           const sp_protocol *protocol, double dose_gy, const sp_machine *machine,
+                           const sp_matter *matter, sp_device *device, sp_error *err)
+{
+	unsigned fractions = protocol && protocol->fractions ? protocol->fractions
+	                     : c->prescription.present       ? c->prescription.fractions
+	                                                     : 0;
+	sp_status st;
+
+	if (!a->deliver)
+		return sp_plan_fluence(plan, c, protocol, dose_gy, machine, matter, device, &a->plan, err);
+	if (!fractions)
+		sp_log_warning("neither case nor protocol says in how many fractions: monitor units are for one");
+	a->delivery.fractions = fractions ? (double)fractions : 1.0;
+	a->delivery.rough_uncertainty = fmax(a->plan.uncertainty, ROUGH_UNCERTAINTY);
+	st = sp_plan_deliver(delivered, c, protocol, dose_gy, machine, matter, device, &a->plan, &a->delivery, err);
+	*plan = *delivered ? (*delivered)->plan : NULL;
+	return st;
+}
+
+/* Leaves, beams and bixels of the technique. */
+static sp_status choose_machine(sp_machine **out, const arguments *a, sp_error *err)
+{
+	sp_status st = sp_machine_read(out, a->machine, err);
+
+	return st == SP_OK && a->mlc ? sp_machine_set_mlc(*out, a->mlc, err) : st;
+}
+
 int sp_command_plan(int argc, char **argv)
 {
 	arguments a = {.machine = "generic-6mv",
@@ -353,7 +456,8 @@ int sp_command_plan(int argc, char **argv)
 	                        .cutoff_mm = 50.0,
 	                        .bixel_uncertainty = 0.05,
 	                        .uncertainty = 0.01,
-	                        .seed = 1}};
+	                        .seed = 1},
+	               .delivery = {.arcs = 2, .arc_deg = {181.0, 179.0}}};
 	double started = sp_clock_seconds(), dose_gy;
 	sp_error err = {0};
 	sp_case *c = NULL;
@@ -363,23 +467,27 @@ int sp_command_plan(int argc, char **argv)
 	sp_device *device = NULL;
 	sp_fluence_plan *plan = NULL;
 	robust_setting robust = {0};
+	sp_delivered_plan *delivered = NULL;
 	json_t *evaluation = NULL, *provenance = NULL;
+	const char *technique;
 	bool interrupted;
 	sp_status st;
 	int status = parse(&a, argc, argv);
 
 	if (status >= 0)
 		return status;
+	technique = a.deliver ? sp_beam_technique_name(a.delivery.technique) : "fluence";
+	a.plan.between_leaves = a.deliver;
 	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
 	    (st = set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||
-	    (st = sp_machine_read(&machine, a.machine, &err)) != SP_OK ||
+	    (st = choose_machine(&machine, &a, &err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||
 	    (st = sp_device_open(&device, a.device, &err)) != SP_OK)
 		goto cleanup;
 	if ((st = set_earlier(&a, c, protocol, &err)) != SP_OK)
 		goto cleanup;
-	st = sp_plan_fluence(&plan, c, robust.to_plan, dose_gy, machine, matter, device, &a.plan, &err);
+	st = make_plan(&plan, &delivered, &a, c, robust.to_plan, dose_gy, machine, matter, device, &err);
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)
 		goto cleanup;
@@ -399,12 +507,15 @@ int sp_command_plan(int argc, char **argv)
 		json_object_set(evaluation, "robust", plan->robust);
 	if (plan->reirradiation)
 		json_object_set(evaluation, "reirradiation", plan->reirradiation);
+	if (provenance && delivered)
+		add_delivery(provenance, delivered);
 	json_object_set(evaluation, "provenance", provenance);
 	st = sp_plan_write(&(sp_plan){.c = c,
-	                              .technique = "fluence",
+	                              .technique = technique,
 	                              .machine = machine->name,
-	                              .beams = plan->beams,
-	                              .weights = plan->weights,
+	                              .beams = delivered ? NULL : plan->beams,
+	                              .weights = delivered ? NULL : plan->weights,
+	                              .delivery = delivered ? delivered->delivery : NULL,
 	                              .dose_grid = plan->dose_grid,
 	                              .dose_gy = plan->dose_gy,
 	                              .sigma_gy = plan->sigma_gy,
@@ -424,7 +535,13 @@ int sp_command_plan(int argc, char **argv)
 			sp_reirradiation_print(plan->reirradiation);
 	}
 	fflush(stdout); /* before what comes on stderr */
-	sp_log_info("%s: fluence plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path,
+	if (delivered)
+		sp_log_info("%s: %zu beams, %zu %s, %.1f MU a fraction, delivered in %.0f s (beam on %.0f)",
+		            a.plan_path, delivered->delivery->n_beams, delivered->n_segments,
+		            a.delivery.technique == SP_BEAM_VMAT ? "pieces of arcs" : "segments",
+		            sp_delivery_mu(delivered->delivery),
+		            delivered->seconds.beam_on_s + delivered->seconds.between_s, delivered->seconds.beam_on_s);
+	sp_log_info("%s: %s plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path, technique,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
 	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
@@ -438,7 +555,10 @@ cleanup:
 		status = sp_command_fail("plan", &err);
 	json_decref(provenance);
 	json_decref(evaluation);
-	sp_fluence_plan_destroy(plan);
+	if (delivered)
+		sp_delivered_plan_destroy(delivered);
+	else
+		sp_fluence_plan_destroy(plan);
 	finish_robust(&robust);
 	sp_device_close(device);
 	sp_matter_destroy(matter);

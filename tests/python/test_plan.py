@@ -187,3 +187,21 @@ def test_no_device_is_said_with_exit_status_3(spineplan, thoracic, tmp_path):
     assert done.returncode == 3
     assert 'no such' in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tmp_path):
+    plan = tmp_path / 'plan.h5'
+    done = run(spineplan, 'plan', thoracic, '-o', plan, '--technique', 'imrt', '--beams', '120,150,180,210,240', '--segments', 20,
+               '--grid-mm', 5, '--uncertainty', '4%', '--json')
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['all_limits_met'], done.stderr
+    with h5py.File(plan) as f:
+        assert f.attrs['technique'] == 'imrt' and len(f['beams']) == 5
+        points = [len(b['cumulative_mu']) for b in f['beams'].values()]
+        assert sum(points) <= 2 * 20
+        assert f['beams/0'].attrs['mlc'] == 'millennium-120' and f['beams/0/leaves_mm'].shape == (points[0], 2, 60)
+        assert f['dose/sigma_gy'][...].max() > 0
+        # the apertures are near the fluence that they came from: 25 % with 4 segments a beam and the real head
+        reached = json.loads(f['provenance'][()])
+        assert reached['apertures']['target_d95_gy'] > 0.75 * reached['fluence']['target_d95_gy']

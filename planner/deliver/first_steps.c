@@ -1,0 +1,117 @@
+/* Step and shoot: one field a beam, one state and one interval a segment. */
+#include "deliver_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "log.h"
+#include "sequence.h"
+
+/* Segments of fewer monitor units (of a fraction) are worth neither the time nor the accuracy of their output. */
+#define LEAST_MU 1.0
+
+#define SEGMENTS_A_BEAM 7
+
+static double least_mu(const sp_deliver_job *j)
+{
+	return fmax(LEAST_MU, j->machine->limits.min_mu_per_control_point) * j->options->fractions;
+}
+
+static size_t most_segments(const sp_deliver_job *j)
+{
+	return j->options->segments ? j->options->segments : SEGMENTS_A_BEAM * j->session.plan->beams->n_beams;
+}
+
+/* Field i of beam b with n segments. */
+static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t b, size_t n)
+{
+	const sp_beam_setup *setup = &set->bixels->beams[b].setup;
+	sp_field *f = &set->fields[i];
+	sp_status st = sp_field_make(f, n, n, j->err);
+
+	if (st != SP_OK)
+		return st;
+	f->collimator_deg = setup->collimator_deg;
+	f->couch_deg = setup->couch_deg;
+	memcpy(f->isocentre_mm, setup->isocentre_mm, sizeof f->isocentre_mm);
+	for (size_t k = 0; k < n; k++)
+		f->intervals[k] = (sp_interval){.gantry_deg = setup->gantry_deg,
+		                                .mid_gantry_deg = setup->gantry_deg,
+		                                .from = k,
+		                                .to = k,
+		                                .beam = b,
+		                                .least_mu = least_mu(j)};
+	return SP_OK;
+}
+
+/* A field for every beam with segments; field_of[b] tells which. */
+static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *field_of, size_t *count)
+{
+	const sp_beam_set *bixels = j->session.plan->beams;
+	size_t n = 0;
+	sp_status st;
+
+	for (size_t k = 0; k < s->n; k++)
+		count[s->segments[k].field]++;
+	for (size_t b = 0; b < bixels->n_beams; b++)
+		n += count[b] > 0;
+	if (n == 0)
+		return sp_fail(j->err, SP_BAD_INPUT, "the fluence is too weak for segments of %g MU", LEAST_MU);
+	if ((st = sp_fields_create(&j->fields, j->machine, bixels, n, j->err)) != SP_OK)
+		return st;
+	n = 0;
+	for (size_t b = 0; st == SP_OK && b < bixels->n_beams; b++) {
+		if (count[b] == 0)
+			continue;
+		field_of[b] = n;
+		st = make_field(j, j->fields, n++, b, count[b]);
+	}
+	return st == SP_OK ? sp_fields_complete(j->fields, j->err) : st;
+}
+
+static void fill_map(sp_deliver_job *j, const sp_segments *s, const size_t *field_of, size_t *count)
+{
+	sp_aperture_map *m = j->map;
+	double sum = 0.0;
+
+	memset(count, 0, j->fields->bixels->n_beams * sizeof *count);
+	for (size_t k = 0; k < s->n; k++) {
+		const sp_segment *g = &s->segments[k];
+		size_t field = field_of[g->field], state = count[g->field]++;
+		const sp_field *f = &j->fields->fields[field];
+
+		for (size_t p = 0; p < f->n_pairs; p++)
+			sp_aperture_set_leaves(m, m->x, field, state, p, g->leaves_mm[p], g->leaves_mm[f->n_pairs + p]);
+		sp_aperture_set_mu(m, m->x, field, state, g->mu);
+		sum += g->mu;
+	}
+	for (size_t k = j->fields->n_leaves; k < j->fields->n_variables; k++)
+		m->scale[k] = fmax(1.0, 0.1 * sum / (double)s->n);
+}
+
+sp_status sp_deliver_first_steps(sp_deliver_job *j)
+{
+	const sp_beam_set *bixels = j->session.plan->beams;
+	size_t *field_of = sp_alloc_array(2 * bixels->n_beams, sizeof *field_of), *count = field_of + bixels->n_beams;
+	sp_fields *first = NULL; /* a segment a beam: to find out how many each gets */
+	sp_segments s = {0};
+	sp_status st;
+
+	if (!field_of)
+		return sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu beams", bixels->n_beams);
+	st = sp_fields_create(&first, j->machine, bixels, bixels->n_beams, j->err);
+	for (size_t b = 0; st == SP_OK && b < bixels->n_beams; b++)
+		st = make_field(j, first, b, b, 1);
+	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK &&
+	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), least_mu(j), j->err)) == SP_OK &&
+	    (st = make_fields(j, &s, field_of, count)) == SP_OK &&
+	    (st = sp_aperture_map_create(&j->map, j->fields, j->options->fractions, j->err)) == SP_OK)
+		fill_map(j, &s, field_of, count);
+	sp_log_detail("%zu segments in %zu beams", s.n, j->fields ? j->fields->n_fields : 0);
+	sp_segments_finish(&s);
+	sp_fields_destroy(first);
+	free(field_of);
+	return st;
+}

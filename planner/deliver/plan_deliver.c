@@ -1,0 +1,324 @@
+#include "deliver_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "clock.h"
+#include "evaluate.h"
+#include "interrupt.h"
+#include "limit_correction.h"
+#include "row_filter.h"
+#include "log.h"
+#include "to_delivery.h"
+
+/* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. */
+#define FLUENCE_ROUNDS 8
+#define APERTURE_ROUNDS 6
+#define LAST_ROUNDS 3
+
+/* Monitor units give way to a limit by at most this share, in steps. */
+#define MOST_SCALING 0.012
+#define SCALING_STEP 0.001
+
+/* What all monitor units together cost, in shares of the fluence's objective: plans alike in dose should need few. */
+#define MU_SHARE 0.1
+
+/* ---- what was reached ---- */
+
+static sp_status structure_dvh(sp_dvh *out, const sp_plan_session *s, const size_t *which, size_t n)
+{
+	double outside_cc;
+
+	return sp_dvh_of_structures(out, &outside_cc, s->c, which, n, &s->plan->dose_grid, s->plan->dose_gy, s->err);
+}
+
+/* As the search's own dose has it: the rows by matrix and offset, their neighbours by the last dose. */
+static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *what)
+{
+	const sp_plan_problem *p = &s->problem;
+	size_t target = (size_t)(sp_case_target(s->c) - s->c->structures);
+	sp_dvh dvh;
+	sp_status st;
+
+	for (size_t i = 0; i < p->n_voxels; i++)
+		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, s->rows_dose[i]);
+	s->dose_is_whole = false;
+	*out = (sp_reached){s->plan->optimisation.objective, 0.0, NAN};
+	if ((st = structure_dvh(&dvh, s, &target, 1)) != SP_OK)
+		return st;
+	out->target_d95_gy = sp_dvh_dose_at_share(&dvh, 0.95);
+	sp_dvh_finish(&dvh);
+	for (size_t i = 0; i < p->n_limits && isnan(out->cord_d003cc_gy); i++) {
+		if (p->limits[i].term != p->cord_term)
+			continue;
+		if ((st = structure_dvh(&dvh, s, p->limits[i].which, p->limits[i].n)) != SP_OK)
+			return st;
+		out->cord_d003cc_gy = sp_dvh_dose_at_cc(&dvh, 0.03);
+		sp_dvh_finish(&dvh);
+	}
+	if (isnan(out->cord_d003cc_gy))
+		sp_log_info("%s: objective %.5g, target D95 %.2f Gy", what, out->objective, out->target_d95_gy);
+	else
+		sp_log_info("%s: objective %.5g, target D95 %.2f Gy, %s D0.03cc %.2f Gy", what, out->objective,
+		            out->target_d95_gy, p->terms[p->cord_term].name, out->cord_d003cc_gy);
+	return SP_OK;
+}
+
+/* ---- doses ---- */
+
+/* The dose of the control points of what was shown last. */
+static sp_status delivered_dose(void *context, sp_plan_session *s, sp_error *err)
+{
+	const sp_deliver_job *j = context;
+	sp_fluence_plan *plan = s->plan;
+	sp_delivery *d = NULL;
+	sp_mc_dose_result result;
+	sp_status st;
+
+	if ((st = sp_apertures_deliver(&d, j->map, j->map->x, j->options->fractions / j->mu_factor, err)) == SP_OK)
+		st = sp_mc_case_delivery(plan->dose_gy, plan->sigma_gy, &result, s->mc, d, s->uncertainty, s->seed++, 0,
+		                         err);
+	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(&plan->dose_grid); v++) { /* of one fraction so far */
+		plan->dose_gy[v] *= (float)j->options->fractions;
+		plan->sigma_gy[v] *= (float)j->options->fractions;
+	}
+	if (st == SP_OK) {
+		plan->dose_seed = s->seed - 1;
+		plan->uncertainty = result.uncertainty;
+		plan->histories = result.histories;
+	}
+	sp_delivery_destroy(d);
+	return st;
+}
+
+/* The rows' doses by the matrix alone. */
+static sp_status matrix_dose(float *out, sp_deliver_job *j, const double *weights)
+{
+	sp_influence *m = j->session.matrix;
+	sp_device *d = sp_influence_device(m);
+	size_t n = sp_influence_columns(m), rows = sp_influence_rows(m);
+	float *floats = sp_alloc_array(n, sizeof *floats);
+	cl_mem in = NULL, dose = NULL;
+	sp_status st = floats ? SP_OK : sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu weights", n);
+
+	for (size_t i = 0; st == SP_OK && i < n; i++)
+		floats[i] = (float)weights[i];
+	if (st == SP_OK &&
+	    (st = sp_buffer_create(&in, d, CL_MEM_READ_ONLY, n * sizeof *floats, floats, "weights", j->err)) == SP_OK &&
+	    (st = sp_buffer_create(&dose, d, CL_MEM_READ_WRITE, rows * sizeof *out, NULL, "dose", j->err)) == SP_OK &&
+	    (st = sp_influence_multiply(m, dose, in, j->err)) == SP_OK)
+		st = sp_buffer_read(d, dose, 0, rows * sizeof *out, out, j->err);
+	sp_buffer_release(&in);
+	sp_buffer_release(&dose);
+	free(floats);
+	return st;
+}
+
+/* The dose of the first apertures tells how much a monitor unit gives through this head and these openings, against the
+ * matrix; the map takes that factor on, the offset what differs from place to place. */
+static sp_status calibrate(sp_deliver_job *j)
+{
+	sp_plan_session *s = &j->session;
+	const sp_plan_problem *p = &s->problem;
+	const sp_term *target = &p->terms[p->target_term];
+	double *weights = s->plan->weights, product = 0.0, square = 0.0, before = sp_clock_seconds();
+	sp_status st;
+
+	j->map->map.weights(j->map, weights, j->map->x);
+	if ((st = matrix_dose(s->rows_dose, j, weights)) != SP_OK || (st = delivered_dose(j, s, j->err)) != SP_OK)
+		return st;
+	s->plan->dose_seconds += sp_clock_seconds() - before;
+	for (size_t i = 0; i < target->n; i++) {
+		double by_matrix = s->rows_dose[target->rows[i]];
+
+		product += by_matrix * s->plan->dose_gy[p->voxels[target->rows[i]]];
+		square += by_matrix * by_matrix;
+	}
+	if (!(product > 0.0 && square > 0.0))
+		return sp_fail(j->err, SP_FAILED, "the first apertures give the target no dose");
+	j->map->output = product / square;
+	for (size_t i = 0; i < p->n_voxels; i++) {
+		float whole = s->plan->dose_gy[p->voxels[i]];
+
+		s->offset[i] = whole > 0.0f ? whole - (float)j->map->output * s->rows_dose[i] : 0.0f;
+	}
+	if ((st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err)) != SP_OK)
+		return st;
+	sp_log_info("a monitor unit through the apertures gives %.3f of the matrix's dose", j->map->output);
+	/* as much dose as the fluence gave */
+	for (size_t i = 0; i < j->fields->n_fields; i++)
+		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++)
+			sp_aperture_set_mu(j->map, j->map->x, i, k,
+			                   sp_aperture_mu(j->map, j->map->x, i, k) / j->map->output);
+	return SP_OK;
+}
+
+static sp_status judge(sp_limit_standing *out, sp_plan_session *s, bool correct)
+{
+	return sp_limits_judge(out, &s->problem, 0, s->c, &s->plan->dose_grid, s->plan->dose_gy, s->rows_dose,
+	                       s->dose_gy, correct, s->err);
+}
+
+static void scale_dose(sp_deliver_job *j, double factor)
+{
+	sp_plan_session *s = &j->session;
+
+	j->mu_factor *= factor;
+	for (size_t v = 0; v < sp_grid_voxels(&s->plan->dose_grid); v++) {
+		s->plan->dose_gy[v] *= (float)factor;
+		s->plan->sigma_gy[v] *= (float)factor;
+	}
+	for (size_t i = 0; i < s->problem.n_voxels; i++)
+		s->rows_dose[i] *= (float)factor;
+}
+
+/* A dose goes with the monitor units, so a small miss needs no other plan and no other dose. Takes up to MOST_SCALING
+ * off until all limits hold; where that does not do it, all stays as it was. */
+static sp_status scale_to_limits(sp_deliver_job *j, sp_limit_standing *standing)
+{
+	sp_plan_session *s = &j->session;
+	double before = j->mu_factor;
+	sp_status st = SP_OK;
+
+	while (standing->worst_miss_gy > 0.0 && j->mu_factor > before * (1.0 - MOST_SCALING)) {
+		scale_dose(j, 1.0 - SCALING_STEP);
+		if ((st = judge(standing, s, false)) != SP_OK)
+			return st;
+	}
+	if (standing->worst_miss_gy > 0.0) {
+		scale_dose(j, before / j->mu_factor);
+		return judge(standing, s, false);
+	}
+	if (j->mu_factor != before)
+		sp_log_info("monitor units less by %.1f %%: all hard limits met",
+		            100.0 * (1.0 - j->mu_factor / before));
+	return SP_OK;
+}
+
+/* The last dose, as exact as wanted; where it breaks a limit that the search thought was met, the monitor units give
+ * way, or the search goes on from what is now known. */
+static sp_status finish(sp_deliver_job *j, double uncertainty, double max_seconds)
+{
+	sp_plan_session *s = &j->session;
+	sp_limit_standing standing;
+	sp_status st;
+
+	for (int round = 0;; round++) {
+		s->uncertainty = uncertainty;
+		s->dose_is_whole = false;
+		if ((st = sp_plan_session_final_dose(s)) != SP_OK || s->plan->interrupted ||
+		    (st = judge(&standing, s, false)) != SP_OK)
+			return st;
+		if (s->problem.n_limits)
+			sp_log_info("Monte Carlo dose of the control points: worst hard limit %s by %.2f Gy",
+			            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
+		if ((st = scale_to_limits(j, &standing)) != SP_OK)
+			return st;
+		if (standing.worst_miss_gy <= 0.0 || round == LAST_ROUNDS)
+			return SP_OK;
+		if ((st = judge(&standing, s, true)) != SP_OK ||
+		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK ||
+		    (s->plan->optimisation.interrupted && sp_interrupt_asked()))
+			return st;
+	}
+}
+
+/* ---- the way ---- */
+
+/* The first apertures' monitor units cost MU_SHARE of the objective. */
+static void price_mu(sp_deliver_job *j, double objective)
+{
+	double sum = 0.0;
+
+	for (size_t i = 0; i < j->fields->n_fields; i++)
+		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++)
+			sum += sp_aperture_mu(j->map, j->map->x, i, k);
+	j->map->mu_price = MU_SHARE * objective / sum;
+}
+
+static sp_status search_apertures(sp_deliver_job *j, double max_seconds)
+{
+	sp_plan_session *s = &j->session;
+	sp_status st = sp_plan_session_search(s, &j->map->map, j->map->speed ? 0 : APERTURE_ROUNDS, max_seconds);
+
+	if (st != SP_OK || !j->map->speed)
+		return st;
+	/* leaves as fast as they may be, then the monitor units that suit them */
+	if ((st = sp_aperture_repair_speed(j->map, j->map->x, j->err)) != SP_OK)
+		return st;
+	j->map->leaves_fixed = true;
+	st = sp_plan_session_search(s, &j->map->map, APERTURE_ROUNDS, max_seconds);
+	return st;
+}
+
+static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter *matter, sp_device *device)
+{
+	sp_plan_session *s = &j->session;
+	const sp_plan_options *o = s->options;
+	sp_status st;
+
+	if ((st = sp_mc_case_create(&s->mc, device, s->c, matter, j->machine, &s->plan->dose_grid, j->err)) != SP_OK)
+		return st;
+	if (!(s->plan->sigma_gy = sp_alloc_array(sp_grid_voxels(&s->plan->dose_grid), sizeof(float))))
+		return sp_fail(j->err, SP_NO_MEMORY, "out of memory for a dose grid");
+	s->uncertainty = j->options->rough_uncertainty;
+	s->smooth = true;
+	if ((st = sp_plan_session_search(s, NULL, FLUENCE_ROUNDS, o->max_seconds)) != SP_OK ||
+	    (st = note_reached(&out->fluence, s, "fluence")) != SP_OK ||
+	    (st = j->options->technique == SP_BEAM_VMAT ? sp_deliver_first_arcs(j) : sp_deliver_first_steps(j)) !=
+	            SP_OK)
+		return st;
+	s->dose = delivered_dose;
+	s->dose_context = j;
+	price_mu(j, out->fluence.objective);
+	if ((st = calibrate(j)) != SP_OK || (st = search_apertures(j, o->max_seconds)) != SP_OK ||
+	    (st = note_reached(&out->deliverable, s, "apertures")) != SP_OK ||
+	    (st = finish(j, o->uncertainty, o->max_seconds)) != SP_OK ||
+	    (st = sp_apertures_deliver(&out->delivery, j->map, j->map->x, j->options->fractions / j->mu_factor,
+	                               j->err)) != SP_OK)
+		return st;
+	for (size_t i = 0; i < j->fields->n_fields; i++)
+		out->n_segments += j->fields->fields[i].n_intervals;
+	sp_delivery_time(&out->seconds, out->delivery, j->machine);
+	return SP_OK;
+}
+
+sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
+                          const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                          const sp_plan_options *options, const sp_deliver_options *deliver, sp_error *err)
+{
+	sp_deliver_job j = {.machine = machine, .options = deliver, .mu_factor = 1.0, .err = err};
+	sp_delivered_plan *p = sp_alloc_array(1, sizeof *p);
+	sp_status st;
+
+	*out = NULL;
+	if (!p)
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
+	if ((st = sp_plan_session_open(&j.session, c, protocol, dose_gy, machine, matter, device, options, err)) ==
+	    SP_OK)
+		st = run(&j, p, matter, device);
+	sp_aperture_map_destroy(j.map);
+	sp_fields_destroy(j.fields);
+	if (st == SP_OK) {
+		p->plan = j.session.plan;
+		j.session.plan = NULL;
+		if (p->plan->interrupted)
+			st = SP_INTERRUPTED;
+		*out = p;
+		p = NULL;
+	}
+	sp_plan_session_close(&j.session);
+	sp_delivered_plan_destroy(p);
+	return st;
+}
+
+void sp_delivered_plan_destroy(sp_delivered_plan *p)
+{
+	if (!p)
+		return;
+	sp_fluence_plan_destroy(p->plan);
+	sp_delivery_destroy(p->delivery);
+	free(p);
+}

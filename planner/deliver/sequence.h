@@ -1,0 +1,43 @@
+/* Step and shoot: the apertures that come nearest to a fluence, few of them. They are only where the search over leaf
+ * ends starts (aperture_map.h), so nearness is all that counts. */
+#ifndef SP_SEQUENCE_H
+#define SP_SEQUENCE_H
+
+#include "fields.h"
+
+typedef struct {
+	size_t field;
+	double mu;         /* of the course */
+	double *leaves_mm; /* bank 1, bank 2: 2 * n_pairs of the field */
+} sp_segment;
+
+typedef struct {
+	size_t n;
+	sp_segment *segments;
+} sp_segments;
+
+/* Greedy: aperture after aperture the one that takes most off the squared difference to the fluence, in whichever field
+ * that is; at least one for every field with fluence, `most` in all. weights: of the bixels, as fluence plans have
+ * them. All intervals of a field see its first interval's beam. least_mu: of an aperture, course. */
+sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, double least_mu,
+                      sp_error *err);
+void sp_segments_finish(sp_segments *s);
+
+/* Fluence on the lattice of a field's pairs and bixels, [pair][place]; place 0 is the bixel that begins at
+ * sp_fluence_map.low_mm. 0 where the matrix has no bixel. */
+typedef struct {
+	size_t n_pairs, n_places;
+	double low_mm, bixel_mm;
+	double *value, *width_mm; /* width_mm: of each pair that lies over bixels */
+} sp_fluence_map;
+
+sp_status sp_fluence_map_make(sp_fluence_map *out, const sp_fields *fields, const sp_field *f, size_t beam,
+                              const double *weights, sp_error *err);
+void sp_fluence_map_finish(sp_fluence_map *m);
+
+/* Of each pair the run of places with the largest sum of (value * gain - cost), as leaf ends; where no run is above 0
+ * the pair is closed at an edge. Returns the sum over pairs, each times its width. */
+double sp_fluence_map_best_opening(double *leaves_mm, const sp_fluence_map *m, const sp_field *f, double gain,
+                                   double cost, double gap_mm);
+
+#endif

@@ -1,0 +1,429 @@
+/* The way of the data: case → matter → beams → influence matrix → optimiser → dose without cut-off. */
+#include "plan_session.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "case_setup.h"
+#include "clock.h"
+#include "influence.h"
+#include "interrupt.h"
+#include "limit_correction.h"
+#include "log.h"
+#include "mask.h"
+#include "mc_case.h"
+#include "pencil.h"
+#include "plan_problem.h"
+#include "row_filter.h"
+
+/* A binding limit that is judged this much below its value costs the target little more. */
+#define GOOD_SLACK_GY 0.15
+#define FRONT_SLACK_GY 0.3 /* the same for one of several plans along a front */
+
+static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_machine *machine,
+                            const sp_plan_options *o, sp_error *err)
+{
+	/* one bixel of margin: the penumbra of the last bixel must not fall on the target's edge */
+	const sp_setup_beam_options setup = {.angles_deg = o->n_angles ? o->angles_deg : NULL,
+	                                     .n_angles = o->n_angles,
+	                                     .sad_mm = machine->sad_mm,
+	                                     .bixel_mm = o->bixel_mm,
+	                                     .margin_mm = o->bixel_mm,
+	                                     .collimator_deg = o->collimator_deg,
+	                                     .between_leaves = o->between_leaves};
+
+	return sp_setup_beams(out, c, grid, &setup, err);
+}
+
+/* One line now and then: objective, worst limit, coverage of the target and largest dose of the cord. */
+static bool show_iteration(void *context, size_t iteration, double objective, double miss_gy, const float *dose)
+{
+	sp_plan_session *x = context;
+	const sp_plan_problem *p = &x->problem;
+	double now = sp_clock_seconds(), covered = 0.0, volume = 0.0, cord = 0.0;
+	char cord_text[128] = "";
+
+	if (x->done)
+		return false;
+	if (now - x->shown_s < 2.0 && iteration > 1)
+		return true;
+	x->shown_s = now;
+	const sp_term *t = &p->terms[p->target_term];
+
+	for (size_t i = 0; i < t->n; i++) {
+		volume += t->volumes[i];
+		if (dose[t->rows[i]] >= x->dose_gy)
+			covered += t->volumes[i];
+	}
+	if (p->cord_term != SIZE_MAX) {
+		t = &p->terms[p->cord_term];
+		for (size_t i = 0; i < t->n; i++)
+			cord = fmax(cord, dose[t->rows[i]]);
+		snprintf(cord_text, sizeof cord_text, ", %s max %.2f Gy", t->name, cord);
+	}
+	sp_log_info("  iteration %4zu: objective %.5g, target at prescription %.1f %%%s, worst limit miss %.2f Gy",
+	            iteration, objective, 100.0 * covered / volume, cord_text, miss_gy);
+	return true;
+}
+
+/* Every dose by Monte Carlo has a seed of its own, so that what the search has adapted to one's noise shows in the
+ * next.
+ */
+static sp_status engine_dose(sp_plan_session *s, const double *weights, sp_error *err)
+{
+	sp_fluence_plan *plan = s->plan;
+	sp_mc_dose_result result;
+	sp_status st;
+
+	if (s->dose)
+		return s->dose(s->dose_context, s, err);
+	if (!s->mc)
+		return sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, err);
+	st = sp_mc_case_dose(plan->dose_gy, plan->sigma_gy, &result, s->mc, plan->beams, weights, s->uncertainty,
+	                     s->seed++, err);
+	if (st == SP_OK) {
+		plan->dose_seed = s->seed - 1;
+		plan->uncertainty = result.uncertainty;
+		plan->histories = result.histories;
+	}
+	return st;
+}
+
+/* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. */
+static sp_status whole_dose(sp_plan_session *s, const double *weights, const float *rows_dose)
+{
+	sp_fluence_plan *plan = s->plan;
+	const sp_plan_problem *p = &s->problem;
+	double before = sp_clock_seconds(), largest = 0.0;
+	size_t bytes = plan->beams->n_bixels * sizeof *weights;
+	sp_status st;
+
+	if (s->dose_is_whole && memcmp(weights, s->dose_weights, bytes) == 0)
+		return SP_OK;
+	st = engine_dose(s, weights, s->err);
+	plan->dose_seconds += sp_clock_seconds() - before;
+	if (st != SP_OK) /* plan->dose_gy is of no weights now */
+		return st;
+	memcpy(s->dose_weights, weights, bytes);
+	s->dose_is_whole = true;
+	for (size_t i = 0; i < p->n_voxels; i++) {
+		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
+
+		if (whole <= 0.0f) /* a voxel in air at the skin: the engine gives it no dose */
+			continue;
+		largest = fmax(largest, fabs(left_out));
+		s->offset[i] += left_out;
+	}
+	if (s->smooth && (st = sp_rows_smooth(s->offset, p, &plan->dose_grid, s->err)) != SP_OK)
+		return st;
+	sp_log_detail("the matrix and its offset leave out at most %.3f Gy", largest);
+	return SP_OK;
+}
+
+/* Scatter beyond the cut-off depends on how much dose the target gets, hardly on how it is modulated: the starting
+ * weights tell most of it, so that the search does not first solve a problem without it. */
+static sp_status estimate_offset(void *context, const double *weights, const float *rows_dose, sp_error *err)
+{
+	sp_plan_session *s = context;
+	sp_status st = whole_dose(s, weights, rows_dose);
+
+	(void)err; /* the search's own */
+	if (st == SP_OK && s->options->n_scenarios)
+		sp_robust_rows_guess_offset(&s->robust, s->offset);
+	return st;
+}
+
+/* The same as correct_limits for the scenarios of set-up errors; *standing becomes the worse of both. */
+static sp_status correct_scenarios(sp_plan_session *s, sp_limit_standing *standing, const double *weights,
+                                   const float *rows_dose)
+{
+	sp_limit_standing worst;
+	double before = sp_clock_seconds();
+	sp_status st = SP_OK;
+
+	if (!s->options->n_scenarios)
+		return st;
+	st = sp_robust_rows_judge(&worst, &s->robust, &s->problem, s->c, s->pencil, weights, rows_dose, s->offset,
+	                          s->dose_gy, true, s->err);
+	s->plan->dose_seconds += sp_clock_seconds() - before;
+	standing->worst_miss_gy = fmax(standing->worst_miss_gy, worst.worst_miss_gy);
+	/* many scenarios hold one limit, each with a term of its own: the last tenths of one of them cost little */
+	standing->worst_slack_gy = fmax(standing->worst_slack_gy, 0.5 * worst.worst_slack_gy);
+	return st;
+}
+
+/* Interrupted: these weights are the best so far; the end computes their dose. */
+static sp_status stop_here(bool *go_on, sp_error *err)
+{
+	*go_on = false;
+	if (err)
+		*err = (sp_error){0};
+	return SP_OK;
+}
+
+/* The patient as planned: the protocol's limits, and what an earlier course leaves. */
+static sp_status judge_planned(sp_plan_session *s, sp_limit_standing *standing, const float *rows_dose, bool correct)
+{
+	const sp_fluence_plan *plan = s->plan;
+	sp_limit_standing budgets;
+	sp_status st = sp_limits_judge(standing, &s->problem, 0, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+	                               s->dose_gy, correct, s->err);
+
+	if (st != SP_OK || !s->options->earlier)
+		return st;
+	st = sp_budgets_judge(&budgets, &s->budgets, &s->problem, s->c, &plan->dose_grid, plan->dose_gy, rows_dose,
+	                      correct, s->err);
+	standing->worst_miss_gy = fmax(standing->worst_miss_gy, budgets.worst_miss_gy);
+	standing->worst_slack_gy = fmax(standing->worst_slack_gy, budgets.worst_slack_gy);
+	return st;
+}
+
+/* Of several plans each ends where its limits are judged well: there is no thorough end to wait for. */
+static bool is_near_end(const sp_plan_session *s, const sp_limit_standing *standing)
+{
+	return s->near_end || (s->options->on_plan && standing->worst_slack_gy <= FRONT_SLACK_GY);
+}
+
+/* One of several plans is ready; the terms of limits follow what the receiver makes of their values. */
+static sp_status hand_over(sp_plan_session *s, const double *weights, const float *rows_dose, bool *go_on)
+{
+	sp_plan_problem *p = &s->problem;
+	double *before = sp_alloc_array(p->n_limits, sizeof *before);
+	sp_status st = before ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "out of memory noting limits");
+
+	for (size_t i = 0; before && i < p->n_limits; i++)
+		before[i] = p->limits[i].limit->value;
+	if (st == SP_OK && (st = whole_dose(s, weights, rows_dose)) == SP_INTERRUPTED) {
+		free(before);
+		return stop_here(go_on, s->err);
+	}
+	if (st == SP_OK) {
+		memcpy(s->plan->weights, weights, s->plan->beams->n_bixels * sizeof *weights);
+		st = s->options->on_plan(s->options->context, s->plan, go_on, s->err);
+	}
+	for (size_t i = 0; st == SP_OK && i < p->n_limits; i++) {
+		sp_term *t = &p->terms[p->limits[i].term];
+
+		t->dose_gy = fmax(0.0, t->dose_gy + p->limits[i].limit->value - before[i]);
+	}
+	free(before);
+	s->done = !*go_on;
+	*go_on = true; /* the next look at the iteration ends what is done */
+	s->round = 1;  /* what the cut-off leaves out is known */
+	s->near_end = false;
+	return st;
+}
+
+/* The optimiser has come near its end: judges the limits as the evaluation will, moves their terms where they differ,
+ * and lets it go on from there. Where a row is its dose is known, so that most corrections need no dose of their own.
+ */
+static sp_status correct_limits(void *context, const double *weights, const float *rows_dose, bool *go_on,
+                                sp_error *err)
+{
+	sp_plan_session *s = context;
+	sp_fluence_plan *plan = s->plan;
+	const sp_plan_problem *p = &s->problem;
+	sp_limit_standing standing;
+	sp_status st = SP_OK;
+
+	for (size_t i = 0; i < p->n_voxels; i++)
+		plan->dose_gy[p->voxels[i]] = rows_dose[i];
+	s->dose_is_whole = false;
+	if (s->round > 0)
+		st = judge_planned(s, &standing, rows_dose, false);
+	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
+	if (st == SP_OK && (s->round == 0 || (is_near_end(s, &standing) && standing.worst_miss_gy <= 0.0)))
+		st = whole_dose(s, weights, rows_dose);
+	if (st == SP_INTERRUPTED)
+		return stop_here(go_on, err);
+	if (st == SP_OK)
+		st = judge_planned(s, &standing, rows_dose, true);
+	if (st == SP_OK)
+		st = correct_scenarios(s, &standing, weights, rows_dose);
+	if (st == SP_INTERRUPTED)
+		return stop_here(go_on, err);
+	if (st != SP_OK)
+		return st;
+	s->round++;
+	if (p->n_limits)
+		sp_log_info("correction %d: worst hard limit %s by %.2f Gy", s->round,
+		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
+	*go_on = s->round < (int)s->most_rounds &&
+	         (s->round == 1 || standing.worst_miss_gy > 0.0 ||
+	          standing.worst_slack_gy > (s->options->on_plan ? FRONT_SLACK_GY : GOOD_SLACK_GY));
+	s->near_end |= !*go_on;
+	return s->options->on_plan && !*go_on ? hand_over(s, weights, rows_dose, go_on) : SP_OK;
+}
+
+/* The dose of the plan's weights, whatever was interrupted before; a dose that is interrupted itself is begun again, so
+ * that the plan is kept whole, unless it is interrupted a second time. */
+sp_status sp_plan_session_final_dose(sp_plan_session *s)
+{
+	sp_fluence_plan *plan = s->plan;
+	sp_status st;
+
+	do {
+		if (sp_interrupt_asked()) {
+			plan->interrupted = true;
+			sp_interrupt_acknowledge();
+			if (s->err)
+				*s->err = (sp_error){0}; /* of the dose that was interrupted */
+		}
+		st = whole_dose(s, plan->weights, s->rows_dose);
+	} while (st == SP_INTERRUPTED && !plan->interrupted);
+	return st;
+}
+
+sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, size_t most_rounds, double max_seconds)
+{
+	sp_fluence_plan *plan = s->plan;
+	double before = sp_clock_seconds(), dose_before = plan->dose_seconds;
+	sp_optimise_options options = {.max_seconds = max_seconds,
+	                               .tolerance = 3e-4,
+	                               .limit_tolerance_gy = 0.1,
+	                               .map = map,
+	                               .offset_gy = s->offset,
+	                               .on_start = s->pencil && !s->mc && !s->dose ? estimate_offset : NULL,
+	                               .on_end = most_rounds ? correct_limits : NULL,
+	                               .on_iteration = show_iteration,
+	                               .context = s};
+	sp_status st;
+
+	s->round = 0;
+	s->most_rounds = most_rounds;
+	s->near_end = s->dose_is_whole = false;
+	st = sp_optimise(plan->weights, s->rows_dose, &plan->optimisation, s->matrix, s->problem.terms,
+	                 s->problem.n_terms, &options, s->err);
+	plan->optimise_seconds += sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
+	return st;
+}
+
+sp_status sp_plan_session_report_scenarios(sp_plan_session *s)
+{
+	if (!s->options->n_scenarios)
+		return SP_OK;
+	return sp_robust_rows_report(&s->plan->robust, &s->robust, &s->problem, s->c, s->pencil, s->plan->weights,
+	                             s->dose_gy, s->err);
+}
+
+sp_status sp_plan_session_report_earlier(sp_plan_session *s)
+{
+	const sp_fluence_plan *plan = s->plan;
+
+	if (!s->options->earlier)
+		return SP_OK;
+	return sp_reirradiation_report(&s->plan->reirradiation, &s->earlier, s->c, &plan->dose_grid, plan->dose_gy,
+	                               s->options->fractions, s->err);
+}
+
+static sp_status make_matrix(sp_plan_session *s, const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                             sp_error *err)
+{
+	const sp_plan_options *o = s->options;
+	const sp_plan_problem *problem = &s->problem;
+	const sp_case *c = s->c;
+	sp_fluence_plan *plan = s->plan;
+	const sp_mc_matrix_options columns = {.uncertainty = o->bixel_uncertainty, .seed = o->seed};
+	sp_mc_influence_result result;
+	float *red = NULL;
+	sp_status st;
+
+	if (o->montecarlo) {
+		if ((st = sp_mc_case_create(&s->mc, device, c, matter, machine, &plan->dose_grid, err)) == SP_OK &&
+		    (st = sp_mc_case_matrix(&s->matrix, &result, s->mc, plan->beams, problem->voxels, problem->n_voxels,
+		                            &columns, err)) == SP_OK)
+			sp_log_info("Monte Carlo: %u histories a bixel, standard uncertainty %.1f %%", result.histories,
+			            100.0 * result.uncertainty);
+		return st;
+	}
+	if (!(red = sp_alloc_array(sp_grid_voxels(&c->ct), sizeof *red)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for the electron density of the CT");
+	if ((st = sp_matter_electron_density(red, matter, c, err)) == SP_OK)
+		st = sp_pencil_create(&s->pencil, device, machine, &c->ct, red, err);
+	free(red);
+	if (st == SP_OK)
+		st = sp_pencil_influence(&s->matrix, s->pencil, plan->beams, &plan->dose_grid, problem->voxels,
+		                         problem->n_voxels, o->cutoff_mm, err);
+	return st;
+}
+
+static sp_status make_arrays(sp_plan_session *s, sp_error *err)
+{
+	sp_fluence_plan *plan = s->plan;
+	size_t n = sp_grid_voxels(&plan->dose_grid);
+
+	plan->dose_gy = sp_alloc_array(n, sizeof *plan->dose_gy);
+	plan->weights = sp_alloc_array(plan->beams->n_bixels, sizeof *plan->weights);
+	if (s->options->montecarlo)
+		plan->sigma_gy = sp_alloc_array(n, sizeof *plan->sigma_gy);
+	s->offset = sp_alloc_array(plan->n_rows, sizeof *s->offset);
+	s->rows_dose = sp_alloc_array(plan->n_rows, sizeof *s->rows_dose);
+	s->dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof *s->dose_weights);
+	if (!plan->dose_gy || !plan->weights || (s->options->montecarlo && !plan->sigma_gy) || !s->offset ||
+	    !s->rows_dose || !s->dose_weights)
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
+	return SP_OK;
+}
+
+sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_protocol *protocol, double dose_gy,
+                               const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                               const sp_plan_options *o, sp_error *err)
+{
+	const double spacing_mm[3] = {o->grid_mm, o->grid_mm, o->grid_mm};
+	sp_fluence_plan *plan = sp_alloc_array(1, sizeof *plan);
+	double before;
+	sp_status st;
+
+	/* the matrix's histories are others than the doses' */
+	*s = (sp_plan_session){.c = c,
+	                       .options = o,
+	                       .plan = plan,
+	                       .dose_gy = dose_gy,
+	                       .uncertainty = o->uncertainty,
+	                       .seed = o->seed + 1,
+	                       .err = err};
+	if (!plan)
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
+	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
+	    (st = sp_plan_problem_make(&s->problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
+	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK ||
+	    (o->earlier && ((st = sp_earlier_dose_read(&s->earlier, o->earlier, c, &plan->dose_grid, err)) != SP_OK ||
+	                    (st = sp_budgets_add(&s->budgets, &s->problem, &s->earlier, c, &plan->dose_grid,
+	                                         o->fractions, err)) != SP_OK)) ||
+	    (o->n_scenarios && (st = sp_robust_rows_make(&s->robust, &s->problem, c, &plan->dose_grid, plan->beams,
+	                                                 o->scenarios, o->n_scenarios, err)) != SP_OK))
+		return st;
+	sp_log_info("%zu beams, %zu bixels of %g mm, dose grid %zu x %zu x %zu of %g mm, %zu voxels in the problem",
+	            plan->beams->n_beams, plan->beams->n_bixels, o->bixel_mm, plan->dose_grid.n[0],
+	            plan->dose_grid.n[1], plan->dose_grid.n[2], o->grid_mm, s->problem.n_voxels);
+	before = sp_clock_seconds();
+	if ((st = make_matrix(s, machine, matter, device, err)) != SP_OK ||
+	    (o->n_scenarios && (st = sp_robust_rows_matrix(&s->matrix, &s->robust, s->pencil, &plan->dose_grid,
+	                                                   o->cutoff_mm, err)) != SP_OK))
+		return st;
+	plan->matrix_seconds = sp_clock_seconds() - before;
+	plan->n_rows = sp_influence_rows(s->matrix);
+	plan->n_values = sp_influence_values(s->matrix);
+	sp_log_info("influence matrix: %zu x %zu, %.1f million entries, %.0f MB, %.1f s", plan->n_rows,
+	            sp_influence_columns(s->matrix), 1e-6 * (double)plan->n_values,
+	            1e-6 * (double)sp_influence_bytes(s->matrix), plan->matrix_seconds);
+	return make_arrays(s, err);
+}
+
+void sp_plan_session_close(sp_plan_session *s)
+{
+	free(s->offset);
+	free(s->dose_weights);
+	free(s->rows_dose);
+	sp_influence_destroy(s->matrix);
+	sp_pencil_destroy(s->pencil);
+	sp_mc_case_destroy(s->mc);
+	sp_robust_rows_finish(&s->robust);
+	sp_budgets_finish(&s->budgets);
+	sp_earlier_dose_finish(&s->earlier);
+	sp_plan_problem_finish(&s->problem);
+	sp_fluence_plan_destroy(s->plan);
+}

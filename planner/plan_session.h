@@ -1,0 +1,67 @@
+/* A case on its way to a plan: its problem, its matrix, and searches with corrections of the limits by doses without
+ * the matrix's cut-off. plan_fluence.c makes one search over the bixels' weights, planner/deliver others over
+ * apertures. */
+#ifndef SP_PLAN_SESSION_H
+#define SP_PLAN_SESSION_H
+
+#include "earlier_dose.h"
+#include "influence.h"
+#include "mc_case.h"
+#include "pencil.h"
+#include "plan_fluence.h"
+#include "plan_problem.h"
+#include "robust_rows.h"
+
+typedef struct sp_plan_session {
+	const sp_case *c;
+	const sp_plan_options *options;
+	sp_fluence_plan *plan; /* weights, dose and times so far */
+	sp_plan_problem problem;
+	sp_robust_rows robust;   /* used where the options have scenarios of set-up errors */
+	sp_earlier_dose earlier; /* and budgets: used where the options have an earlier course */
+	sp_budgets budgets;
+	sp_influence *matrix;
+	double dose_gy;     /* the prescription */
+	sp_pencil *pencil;  /* of the matrix; NULL where Monte Carlo makes it */
+	sp_mc_case *mc;     /* of the doses; NULL: the pencil makes them */
+	double uncertainty; /* of Monte Carlo's doses */
+	uint64_t seed;      /* of its next one */
+	/* Another way to make plan->dose_gy, of what was last shown to the search's map; NULL: by the bixels' weights
+	 */
+	sp_status (*dose)(void *context, struct sp_plan_session *s, sp_error *err);
+	void *dose_context;
+	bool smooth;      /* the offset, of Monte Carlo's noise */
+	float *offset;    /* on the rows: what the matrix leaves out */
+	float *rows_dose; /* after a search: the rows' doses by matrix and offset */
+	double shown_s;
+	int round;
+	size_t most_rounds;
+	bool done;            /* the last of several plans has been handed over */
+	bool near_end;        /* only the search's own end is still to come */
+	double *dose_weights; /* those that plan->dose_gy is of, whole */
+	bool dose_is_whole;
+	sp_error *err;
+} sp_plan_session;
+
+/* Everything up to the matrix. Close it also after a failure. What is given must outlive the session. */
+sp_status sp_plan_session_open(sp_plan_session *out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
+                               const sp_machine *machine, const sp_matter *matter, sp_device *device,
+                               const sp_plan_options *options, sp_error *err);
+
+/* Optimises the weights, or what they follow from by the map (may be NULL), from the offset and the terms as they
+ * stand; corrects the limits up to most_rounds times. plan->weights and rows_dose are of the best point. */
+sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, size_t most_rounds, double max_seconds);
+
+/* The dose of the plan's weights, whatever was interrupted before. */
+sp_status sp_plan_session_final_dose(sp_plan_session *s);
+
+/* How the limits hold in the scenarios, into plan->robust; nothing without scenarios. */
+sp_status sp_plan_session_report_scenarios(sp_plan_session *s);
+
+/* The rules for a second course, into plan->reirradiation; nothing without an earlier one. */
+sp_status sp_plan_session_report_earlier(sp_plan_session *s);
+
+/* Frees all, the plan too unless s->plan was set to NULL. */
+void sp_plan_session_close(sp_plan_session *s);
+
+#endif
