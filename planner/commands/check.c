@@ -1,4 +1,4 @@
-/* `spineplan check`: reads a case, says what is in it and what to look at. */
+/* `spineplan check`: reads a case, says what is in it and what to look at; check_plan.c looks at plans. */
 #include "commands.h"
 
 #include <getopt.h>
@@ -11,17 +11,24 @@
 
 #include "alloc.h"
 #include "case.h"
+#include "check_plan.h"
 #include "mask.h"
 #include "matter.h"
 #include "protocol.h"
 
 static const char help[] =
-        "usage: spineplan check CASE [--json]\n"
+        "usage: spineplan check CASE|PLAN [--json]\n"
         "\n"
         "Reads a case file, checks it and prints the CT, the prescription, the structures with their volumes, and\n"
         "warnings. Ends with status 2 and one sentence when the case cannot be planned on.\n"
         "\n"
-        "  --json    the same for machines: ct, prescription, structures, beams, warnings\n"
+        "\n"
+        "Of a plan with control points it checks every rule of the machine: leaf gaps, spans and travel, jaws, "
+        "monitor\n"
+        "units, speeds of leaves and jaws. Ends with status 1 when one is broken.\n"
+        "\n"
+        "  --machine NAME  a machine or YAML file instead of the plan's own\n"
+        "  --json    the same for machines: ct, prescription, structures, beams, warnings; of a plan: breaches\n"
         "  --help    this text\n"
         "\n"
         "example: spineplan check thoracic.h5\n";
@@ -216,23 +223,35 @@ static int print_json(const findings *f)
 
 int sp_command_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+	                                        {"machine", required_argument, NULL, 'm'},
+	                                        {"help", no_argument, NULL, 'h'},
+	                                        {NULL, 0, NULL, 0}};
+	const char *machine = NULL;
 	findings f = {0};
 	sp_error err = {0};
-	bool json = false;
+	bool json = false, is_plan = false, broken = false;
 	int option, status = 0;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(help, stdout) < 0;
-		if (option != 'j')
+		if (option != 'j' && option != 'm')
 			return sp_command_usage("check", "no option %s", argv[optind - 1]);
-		json = true;
+		if (option == 'm')
+			machine = optarg;
+		else
+			json = true;
 	}
 	if (argc - optind != 1)
 		return sp_command_usage("check", "expected one case file, got %d", argc - optind);
+	/* what cannot be opened is said as of a case */
+	if (sp_is_plan(&is_plan, argv[optind], NULL) == SP_OK && is_plan) {
+		if (sp_check_plan(&broken, argv[optind], machine, json, &err) != SP_OK)
+			return sp_command_fail("check", &err);
+		return broken ? 1 : 0;
+	}
 	if (find_out(&f, argv[optind], &err) != SP_OK)
 		status = sp_command_fail("check", &err);
 	else if (json)

@@ -205,3 +205,9 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
         # the apertures are near the fluence that they came from: 25 % with 4 segments a beam and the real head
         reached = json.loads(f['provenance'][()])
         assert reached['apertures']['target_d95_gy'] > 0.75 * reached['fluence']['target_d95_gy']
+    checked = run(spineplan, 'check', plan, '--json')
+    assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
+    with h5py.File(plan, 'r+') as f:
+        f['beams/1/jaws_mm'][0, 0] = -240.0
+    checked = run(spineplan, 'check', plan)
+    assert checked.returncode == 1 and 'the largest field is 400' in checked.stdout
