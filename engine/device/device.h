@@ -6,6 +6,7 @@
 #include <CL/cl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "status.h"
 
@@ -22,9 +23,19 @@ sp_status sp_device_list(sp_device_info **out, size_t *n, sp_error *err);
 
 /* selector: NULL (then SPINEPLAN_DEVICE, then the best: GPU before accelerator before CPU, by compute units x clock),
  * an index of sp_device_list, or a part of the device's, else platform's or vendor's, name (any case). The choice is
- * logged. SP_DEVICE says what is there when nothing fits. */
+ * logged. SP_DEVICE says what is there when nothing fits. Several indices ("0,2") or "all" (all of the best one's kind)
+ * open more devices, the companions of the first, which lives as long as they; all are of one kind, so that they round
+ * alike. SPINEPLAN_SUBDEVICES=N splits each device that can be into N, which are listed in its place. */
 sp_status sp_device_open(sp_device **out, const char *selector, sp_error *err);
 void sp_device_close(sp_device *d);
+
+size_t sp_device_companions(const sp_device *d);
+sp_device *sp_device_companion(const sp_device *d, size_t i);
+
+/* Calls work for each piece 0 .. n_pieces - 1, by n_workers threads of which the first (worker 0) is the caller's; each
+ * takes the next piece when it is free. After a failure no new piece is begun; its status and message come back. */
+typedef sp_status sp_share_work(void *context, size_t worker, uint64_t piece, sp_error *err);
+sp_status sp_device_share(sp_share_work *work, void *context, size_t n_workers, uint64_t n_pieces, sp_error *err);
 
 const sp_device_info *sp_device_describe(const sp_device *d);
 cl_context sp_device_context(const sp_device *d);

@@ -111,12 +111,18 @@ static void describe(sp_device_info *out, cl_platform_id platform, cl_device_id 
 	out->local_bytes = (size_t)local;
 }
 
+static void release_all(const cl_device_id *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		clReleaseDevice(ids[i]);
+}
+
 /* Appends the platform's devices. A platform that fails (a driver without its hardware) counts as one without. */
 static sp_status add_platform(sp_device_info **infos, size_t *infos_capacity, cl_device_id **ids, size_t *ids_capacity,
-                              size_t *n, cl_platform_id platform, sp_error *err)
+                              size_t *n, cl_platform_id platform, cl_uint parts, sp_error *err)
 {
-	cl_device_id found[64];
-	cl_uint n_found = 0;
+	cl_device_id found[64], part[64];
+	cl_uint n_found = 0, n_parts;
 	sp_status st;
 
 	if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 64, found, &n_found) != CL_SUCCESS)
@@ -124,11 +130,17 @@ static sp_status add_platform(sp_device_info **infos, size_t *infos_capacity, cl
 	for (cl_uint i = 0; i < n_found && i < 64; i++) {
 		if (!is_usable(found[i]))
 			continue;
-		if ((st = sp_grow_array(infos, infos_capacity, *n + 1, sizeof **infos, err)) != SP_OK ||
-		    (st = sp_grow_array(ids, ids_capacity, *n + 1, sizeof **ids, err)) != SP_OK)
+		n_parts = sp_device_split(part, 64, found[i], parts);
+		if ((st = sp_grow_array(infos, infos_capacity, *n + n_parts, sizeof **infos, err)) != SP_OK ||
+		    (st = sp_grow_array(ids, ids_capacity, *n + n_parts, sizeof **ids, err)) != SP_OK) {
+			release_all(part, n_parts);
 			return st;
-		describe(&(*infos)[*n], platform, found[i]);
-		(*ids)[(*n)++] = found[i];
+		}
+		for (cl_uint p = 0; p < n_parts; p++) {
+			describe(&(*infos)[*n], platform, part[p]);
+			(*infos)[*n].global_bytes /= n_parts; /* which a part is told to have all of */
+			(*ids)[(*n)++] = part[p];
+		}
 	}
 	return SP_OK;
 }
@@ -140,24 +152,33 @@ sp_status sp_device_find_all(sp_device_info **infos_out, cl_device_id **ids_out,
 	sp_device_info *infos = NULL;
 	cl_device_id *ids = NULL;
 	size_t infos_capacity = 0, ids_capacity = 0;
-	sp_status st = SP_OK;
-	cl_int code = clGetPlatformIDs(32, platforms, &n_platforms);
+	cl_uint parts;
+	sp_status st;
+	cl_int code;
 
 	*infos_out = NULL;
 	*ids_out = NULL;
 	*n = 0;
+	if ((st = sp_device_parts_wanted(&parts, err)) != SP_OK)
+		return st;
+	code = clGetPlatformIDs(32, platforms, &n_platforms);
 	if (code == PLATFORM_NOT_FOUND_KHR)
 		n_platforms = 0;
 	else if (code != CL_SUCCESS)
 		return sp_fail(err, SP_DEVICE, "listing OpenCL platforms: %s", sp_opencl_error_name(code));
 	for (cl_uint i = 0; i < n_platforms && i < 32; i++)
-		if ((st = add_platform(&infos, &infos_capacity, &ids, &ids_capacity, n, platforms[i], err)) != SP_OK)
+		if ((st = add_platform(&infos, &infos_capacity, &ids, &ids_capacity, n, platforms[i], parts, err)) !=
+		    SP_OK)
 			goto cleanup;
 	*infos_out = infos;
 	*ids_out = ids;
 	infos = NULL;
 	ids = NULL;
 cleanup:
+	if (ids) {
+		release_all(ids, *n);
+		*n = 0;
+	}
 	free(infos);
 	free(ids);
 	return st;
@@ -168,6 +189,8 @@ sp_status sp_device_list(sp_device_info **out, size_t *n, sp_error *err)
 	cl_device_id *ids = NULL;
 	sp_status st = sp_device_find_all(out, &ids, n, err);
 
+	if (ids)
+		release_all(ids, *n);
 	free(ids);
 	return st;
 }

@@ -1,8 +1,6 @@
-/* Chooses a device and opens it. */
+/* Opens devices: context, queue, limits of memory. */
 #include "device_internal.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,75 +14,6 @@
  * the driver's own copies live too. */
 #define GPU_MEMORY_FRACTION 0.9
 #define CPU_MEMORY_FRACTION 0.75
-
-static double speed(const sp_device_info *info)
-{
-	double kind = info->is_gpu ? 2e12 : info->is_cpu ? 0.0 : 1e12;
-
-	return kind + (double)info->compute_units * (double)(info->clock_mhz ? info->clock_mhz : 1);
-}
-
-static bool contains_ignoring_case(const char *text, const char *part)
-{
-	size_t n = strlen(part);
-
-	for (; *text; text++) {
-		size_t i = 0;
-
-		while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i]))
-			i++;
-		if (i == n)
-			return true;
-	}
-	return false;
-}
-
-/* Does the selector fit, by the device's own name (pass 0) or its platform's or vendor's (pass 1)? */
-static bool fits(const sp_device_info *info, const char *selector, int pass)
-{
-	if (!selector)
-		return true;
-	if (pass == 0)
-		return contains_ignoring_case(info->name, selector);
-	return contains_ignoring_case(info->platform, selector) || contains_ignoring_case(info->vendor, selector);
-}
-
-static bool parse_index(const char *selector, size_t *index)
-{
-	char *end;
-	unsigned long value;
-
-	if (!selector || !isdigit((unsigned char)*selector))
-		return false;
-	errno = 0;
-	value = strtoul(selector, &end, 10);
-	*index = value;
-	return *end == '\0' && errno == 0;
-}
-
-static sp_status choose(size_t *out, const sp_device_info *infos, size_t n, const char *selector, sp_error *err)
-{
-	size_t index, used = 0;
-	bool found = false;
-	char there[1024] = "";
-
-	if (parse_index(selector, &index) && index < n) {
-		*out = index;
-		return SP_OK;
-	}
-	for (int pass = 0; pass < 2 && !found; pass++)
-		for (size_t i = 0; i < n; i++)
-			if (fits(&infos[i], selector, pass) && (!found || speed(&infos[i]) > speed(&infos[*out]))) {
-				*out = i;
-				found = true;
-			}
-	if (found)
-		return SP_OK;
-	for (size_t i = 0; i < n && used < sizeof there; i++)
-		used += (size_t)snprintf(there + used, sizeof there - used, "%s%zu = %s (%s)", i ? ", " : "", i,
-		                         infos[i].name, infos[i].platform);
-	return sp_fail(err, SP_DEVICE, "no OpenCL device fits '%s'; there is: %s", selector, there);
-}
 
 /* SPINEPLAN_DEVICE_MEMORY_MB, or 0 when it is not set. */
 static sp_status memory_from_environment(size_t *bytes_out, sp_error *err)
@@ -134,11 +63,33 @@ static sp_status make_context(sp_device *d, sp_error *err)
 	return SP_OK;
 }
 
+/* Opens device `index` of the list, which gives up its id. */
+static sp_status open_one(sp_device **out, const sp_device_info *infos, cl_device_id *ids, size_t index, sp_error *err)
+{
+	sp_device *d = calloc(1, sizeof *d);
+	sp_status st;
+
+	*out = NULL;
+	if (!d)
+		return sp_fail(err, SP_NO_MEMORY, "out of memory opening device %s", infos[index].name);
+	d->info = infos[index];
+	d->id = ids[index];
+	ids[index] = NULL;
+	if ((st = set_limits(d, err)) != SP_OK || (st = make_context(d, err)) != SP_OK) {
+		sp_device_close(d);
+		return st;
+	}
+	sp_log_info("device %zu: %s (%s, %zu compute units, %.1f GiB)", index, d->info.name, d->info.platform,
+	            d->info.compute_units, (double)d->memory_limit / MEBI / 1024.0);
+	*out = d;
+	return SP_OK;
+}
+
 sp_status sp_device_open(sp_device **out, const char *selector, sp_error *err)
 {
 	sp_device_info *infos = NULL;
 	cl_device_id *ids = NULL;
-	size_t n, index;
+	size_t n = 0, *chosen = NULL, n_chosen;
 	sp_device *d = NULL;
 	sp_status st;
 
@@ -153,22 +104,30 @@ sp_status sp_device_open(sp_device **out, const char *selector, sp_error *err)
 		st = sp_device_fail_none(err);
 		goto cleanup;
 	}
-	if ((st = choose(&index, infos, n, selector, err)) != SP_OK)
-		goto cleanup;
-	if (!(d = calloc(1, sizeof *d))) {
-		st = sp_fail(err, SP_NO_MEMORY, "out of memory opening device %s", infos[index].name);
+	if (!(chosen = sp_alloc_array(n, sizeof *chosen))) {
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory choosing a device");
 		goto cleanup;
 	}
-	d->info = infos[index];
-	d->id = ids[index];
-	if ((st = set_limits(d, err)) != SP_OK || (st = make_context(d, err)) != SP_OK)
+	if ((st = sp_device_choose(chosen, &n_chosen, infos, n, selector, err)) != SP_OK ||
+	    (st = open_one(&d, infos, ids, chosen[0], err)) != SP_OK)
 		goto cleanup;
-	sp_log_info("device %zu: %s (%s, %zu compute units, %.1f GiB)", index, d->info.name, d->info.platform,
-	            d->info.compute_units, (double)d->memory_limit / MEBI / 1024.0);
+	if (n_chosen > 1 && !(d->companions = sp_alloc_array(n_chosen - 1, sizeof *d->companions))) {
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory opening %zu devices", n_chosen);
+		goto cleanup;
+	}
+	for (size_t i = 1; i < n_chosen; i++) {
+		if ((st = open_one(&d->companions[d->n_companions], infos, ids, chosen[i], err)) != SP_OK)
+			goto cleanup;
+		d->n_companions++;
+	}
 	*out = d;
 	d = NULL;
 cleanup:
 	sp_device_close(d);
+	for (size_t i = 0; ids && i < n; i++)
+		if (ids[i])
+			clReleaseDevice(ids[i]);
+	free(chosen);
 	free(infos);
 	free(ids);
 	return st;
@@ -178,6 +137,9 @@ void sp_device_close(sp_device *d)
 {
 	if (!d)
 		return;
+	for (size_t i = 0; i < d->n_companions; i++)
+		sp_device_close(d->companions[i]);
+	free(d->companions);
 	if (d->queue)
 		clFinish(d->queue);
 	for (size_t i = 0; i < d->n_programs; i++) {
@@ -189,7 +151,18 @@ void sp_device_close(sp_device *d)
 		clReleaseCommandQueue(d->queue);
 	if (d->context)
 		clReleaseContext(d->context);
+	clReleaseDevice(d->id);
 	free(d);
+}
+
+size_t sp_device_companions(const sp_device *d)
+{
+	return d->n_companions;
+}
+
+sp_device *sp_device_companion(const sp_device *d, size_t i)
+{
+	return d->companions[i];
 }
 
 const sp_device_info *sp_device_describe(const sp_device *d)

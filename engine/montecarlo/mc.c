@@ -201,8 +201,9 @@ cleanup:
 	return st;
 }
 
-sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
-                       const sp_mc_particles *particles, const sp_mc_options *options, sp_error *err)
+static sp_status create_one(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where,
+                            const sp_grid *tally, const sp_mc_particles *particles, const sp_mc_options *options,
+                            sp_error *err)
 {
 	sp_mc *mc = calloc(1, sizeof *mc);
 	sp_mc_options o = *options;
@@ -226,10 +227,44 @@ sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_m
 	return st;
 }
 
+sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
+                       const sp_mc_particles *particles, const sp_mc_options *options, sp_error *err)
+{
+	size_t n = sp_device_companions(d);
+	sp_mc *mc;
+	sp_status st = create_one(&mc, d, m, where, tally, particles, options, err);
+
+	*out = NULL;
+	if (st == SP_OK && n && !(mc->others = sp_alloc_array(n, sizeof *mc->others)))
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for Monte Carlo on %zu devices", n + 1);
+	for (size_t i = 0; st == SP_OK && i < n; i++)
+		if ((st = create_one(&mc->others[i], sp_device_companion(d, i), m, where, tally, particles, options,
+		                     err)) == SP_OK)
+			mc->n_others++;
+	if (st == SP_OK)
+		*out = mc;
+	else
+		sp_mc_destroy(mc);
+	return st;
+}
+
+size_t sp_mc_devices(const sp_mc *mc)
+{
+	return mc->n_others + 1;
+}
+
+sp_mc *sp_mc_on(sp_mc *mc, size_t i)
+{
+	return i ? mc->others[i - 1] : mc;
+}
+
 void sp_mc_destroy(sp_mc *mc)
 {
 	if (!mc)
 		return;
+	for (size_t i = 0; i < mc->n_others; i++)
+		sp_mc_destroy(mc->others[i]);
+	free(mc->others);
 	for (int i = 0; i < mc->n_buffers; i++)
 		sp_buffer_release(&mc->buffer[i]);
 	sp_buffer_release(&mc->tally);
@@ -266,14 +301,25 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 	return sp_device_finish(mc->device, err);
 }
 
+typedef struct {
+	sp_mc *mc;
+	uint64_t first;
+} batches;
+
+static sp_status take_batch(void *context, size_t worker, uint64_t piece, sp_error *err)
+{
+	batches *b = context;
+	sp_mc *mc = sp_mc_on(b->mc, worker);
+	sp_status st = run_batch(mc, b->first + piece, err);
+
+	if (st == SP_OK)
+		mc->batches++;
+	return st;
+}
+
 sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err)
 {
-	sp_status st = SP_OK;
-
-	for (uint64_t b = first; st == SP_OK && b < first + n; b++)
-		if ((st = run_batch(mc, b, err)) == SP_OK)
-			mc->batches++;
-	return st;
+	return sp_device_share(take_batch, &(batches){mc, first}, sp_mc_devices(mc), n, err);
 }
 
 /* The last cell of each tally takes what is outside the dose grid, and is never closed. */
@@ -290,7 +336,7 @@ static sp_status read_outside(int64_t *out, sp_mc *mc, sp_error *err)
 	return st;
 }
 
-sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
+static sp_status read_one(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 {
 	sp_status st;
 
@@ -306,6 +352,33 @@ sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
 	    (st = sp_buffer_read(mc->device, mc->accounts, 0, sizeof out->accounts, out->accounts, err)) != SP_OK ||
 	    (st = read_outside(&out->accounts[SP_MC_OUTSIDE], mc, err)) != SP_OK)
 		sp_mc_sums_finish(out);
+	return st;
+}
+
+void sp_mc_sums_add(sp_mc_sums *to, const sp_mc_sums *more, size_t n_voxels)
+{
+	for (size_t v = 0; v < n_voxels; v++) {
+		to->sum[v] += more->sum[v];
+		to->squares[v] += more->squares[v];
+	}
+	for (int a = 0; a < SP_MC_ACCOUNT_COUNT; a++)
+		to->accounts[a] += more->accounts[a];
+	to->batches += more->batches;
+}
+
+sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err)
+{
+	sp_status st = read_one(out, mc, err);
+	sp_mc_sums more;
+
+	for (size_t i = 0; st == SP_OK && i < mc->n_others; i++) {
+		if ((st = read_one(&more, mc->others[i], err)) == SP_OK) {
+			sp_mc_sums_add(out, &more, mc->n_tally);
+			sp_mc_sums_finish(&more);
+		} else {
+			sp_mc_sums_finish(out);
+		}
+	}
 	return st;
 }
 

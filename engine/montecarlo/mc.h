@@ -68,12 +68,16 @@ typedef struct {
 
 typedef struct sp_mc sp_mc;
 
-/* tally: the grid of the dose. */
+/* tally: the grid of the dose. Where d has companions, they share the batches. */
 sp_status sp_mc_create(sp_mc **out, sp_device *d, const sp_matter *m, const sp_mc_matter *where, const sp_grid *tally,
                        const sp_mc_particles *particles, const sp_mc_options *o, sp_error *err);
 void sp_mc_destroy(sp_mc *mc);
 
-/* Follows the histories of batches first .. first + n - 1 and adds them to the sums. */
+/* How many devices share the batches. */
+size_t sp_mc_devices(const sp_mc *mc);
+
+/* Follows the histories of batches first .. first + n - 1 and adds them to the sums. Which device takes which batch
+ * changes no bit of them. */
 sp_status sp_mc_run(sp_mc *mc, uint64_t first, uint64_t n, sp_error *err);
 
 /* Accounts of energy, beside what was deposited in the voxels of the dose grid. */
@@ -100,5 +104,8 @@ typedef struct {
 
 sp_status sp_mc_read(sp_mc_sums *out, sp_mc *mc, sp_error *err);
 void sp_mc_sums_finish(sp_mc_sums *s);
+
+/* Adds the sums of other batches. */
+void sp_mc_sums_add(sp_mc_sums *to, const sp_mc_sums *more, size_t n_voxels);
 
 #endif

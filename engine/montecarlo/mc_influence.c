@@ -252,49 +252,79 @@ cleanup:
 	return st;
 }
 
+/* Launches of a matrix, shared out over the devices. */
+typedef struct {
+	columns *on; /* by device */
+	column *all;
+	size_t n_columns;
+	uint32_t histories;
+	sp_progress *progress;
+} launches;
+
+static sp_status take_launch(void *context, size_t worker, uint64_t piece, sp_error *err)
+{
+	launches *l = context;
+	columns *c = &l->on[worker];
+	size_t first = piece * COLUMNS_A_LAUNCH, left = l->n_columns - first,
+	       some = left < COLUMNS_A_LAUNCH ? left : COLUMNS_A_LAUNCH;
+	sp_status st;
+
+	if (sp_interrupt_asked())
+		return sp_fail(err, SP_INTERRUPTED, "interrupted");
+	if ((st = get_columns(l->all + first, c, first, some, 0, l->histories, c->o->keep, err)) != SP_OK)
+		return st;
+	for (size_t j = first; j < first + some; j++)
+		for (size_t i = 0; i < l->all[j].n; i++)
+			l->all[j].energy[i] /= (float)l->histories * SP_MC_TALLY_UNIT;
+	if (worker == 0 && l->progress)
+		sp_progress_show(l->progress, (double)(first + some) / (double)l->n_columns, NULL);
+	return SP_OK;
+}
+
 sp_status sp_mc_influence(sp_influence **out, sp_mc_influence_result *result, sp_mc *mc,
                           const sp_mc_influence_options *o, sp_progress *progress, sp_error *err)
 {
-	size_t n = mc->n_openings;
+	size_t n = mc->n_openings, devices = sp_mc_devices(mc), started = 0;
 	column *all = sp_alloc_array(n, sizeof *all);
-	columns c = {.mc = mc};
+	columns *on = sp_alloc_array(devices, sizeof *on);
 	double variance = 0.0;
-	sp_status st;
+	sp_status st = SP_OK;
 
 	*out = NULL;
 	*result = (sp_mc_influence_result){.histories = o->histories};
-	if (!all)
+	if (!all || !on) {
+		free(all);
+		free(on);
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu columns", n);
-	if ((st = start_columns(&c, mc, o, err)) != SP_OK || (st = sample_variance(&variance, &c, err)) != SP_OK)
+	}
+	while (st == SP_OK && started < devices) {
+		st = start_columns(&on[started], sp_mc_on(mc, started), o, err);
+		started++; /* what a failure has left is freed too */
+	}
+	if (st != SP_OK || (st = sample_variance(&variance, &on[0], err)) != SP_OK)
 		goto cleanup;
 	if (o->uncertainty > 0.0)
 		result->histories =
 		        (uint32_t)fmin(fmax(ceil(variance / (o->uncertainty * o->uncertainty)), LEAST_HISTORIES), 1e9);
 	result->uncertainty = sqrt(variance / result->histories);
-	for (size_t first = 0; st == SP_OK && first < n; first += COLUMNS_A_LAUNCH) {
-		size_t some = n - first < COLUMNS_A_LAUNCH ? n - first : COLUMNS_A_LAUNCH;
+	st = sp_device_share(take_launch, &(launches){on, all, n, result->histories, progress}, devices,
+	                     (n + COLUMNS_A_LAUNCH - 1) / COLUMNS_A_LAUNCH, err);
+	for (size_t i = 0; st == SP_OK && i < devices; i++) { /* what fell into voxels that are no rows, so that mc can
+		                                               * follow batches again */
+		sp_mc *one = sp_mc_on(mc, i);
 
-		if (sp_interrupt_asked()) {
-			st = sp_fail(err, SP_INTERRUPTED, "interrupted");
-			break;
-		}
-		st = get_columns(all + first, &c, first, some, 0, result->histories, o->keep, err);
-		for (size_t j = first; st == SP_OK && j < first + some; j++) {
-			result->entries += all[j].n;
-			for (size_t i = 0; i < all[j].n; i++)
-				all[j].energy[i] /= (float)result->histories * SP_MC_TALLY_UNIT;
-		}
-		if (st == SP_OK && progress)
-			sp_progress_show(progress, (double)(first + some) / (double)n, NULL);
+		st = sp_buffer_zero(one->device, one->tally, one->n_tallies * (one->n_tally + 1) * 8, err);
 	}
-	if (st == SP_OK) /* what fell into voxels that are no rows, so that mc can follow batches again */
-		st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * (mc->n_tally + 1) * 8, err);
+	for (size_t j = 0; j < n; j++)
+		result->entries += all[j].n;
 	if (st == SP_OK)
-		st = transpose(out, all, n, &c, err);
+		st = transpose(out, all, n, &on[0], err);
 cleanup:
 	for (size_t j = 0; j < n; j++)
 		free_column(all + j);
 	free(all);
-	finish_columns(&c);
+	for (size_t i = 0; i < started; i++)
+		finish_columns(&on[i]);
+	free(on);
 	return st;
 }

@@ -26,7 +26,12 @@ struct sp_mc {
 	uint64_t batches;
 	size_t chunk;
 	char options[256]; /* of the kernels, but for SP_OWN_TALLY */
+	sp_mc **others;    /* the same on the device's companions */
+	size_t n_others;
 };
+
+/* Of mc and its others, the i-th. */
+sp_mc *sp_mc_on(sp_mc *mc, size_t i);
 
 /* Voxel words and bricks; fills the setup's geometry. materials: the ones that occur, in the order of their indices in
  * the words; class_of their classes. */

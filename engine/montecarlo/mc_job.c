@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ROUND_S 0.5
+
 typedef struct {
 	const sp_mc_job *job;
 	sp_mc *mc;
@@ -31,16 +33,9 @@ static sp_status read_sums(sp_mc_sums *out, const running *r, sp_error *err)
 	size_t n = sp_grid_voxels(&r->state->scoring.grid);
 	sp_status st = sp_mc_read(out, r->mc, err);
 
-	if (st != SP_OK || !r->resumed)
-		return st;
-	for (size_t v = 0; v < n; v++) {
-		out->sum[v] += r->state->sums.sum[v];
-		out->squares[v] += r->state->sums.squares[v];
-	}
-	for (int a = 0; a < SP_MC_ACCOUNT_COUNT; a++)
-		out->accounts[a] += r->state->sums.accounts[a];
-	out->batches += r->state->sums.batches;
-	return SP_OK;
+	if (st == SP_OK && r->resumed)
+		sp_mc_sums_add(out, &r->state->sums, n);
+	return st;
 }
 
 static sp_status resume(running *r, sp_error *err)
@@ -173,10 +168,29 @@ static void show(const running *r, sp_progress *bar)
 	sp_progress_show(bar, total > 0.0 ? (double)r->done / total : 0.0, note);
 }
 
+/* Batches until something is to be looked at. One device looks round after each; several begin and end together, so
+ * they are given enough to do for ROUND_S. */
+static uint64_t next_batches(const running *r, double batch_s)
+{
+	size_t devices = sp_mc_devices(r->mc);
+	uint64_t n = devices == 1 ? 1
+	                          : (uint64_t)((double)devices * fmin(fmax(ROUND_S / fmax(batch_s, 1e-4), 1.0), 1e4)),
+	         most = r->job->most_batches - r->done,
+	         look = r->look_at > SP_MC_LEAST_BATCHES ? r->look_at : SP_MC_LEAST_BATCHES;
+
+	if (r->job->batches && r->job->batches - r->done < most)
+		most = r->job->batches - r->done;
+	if (look > r->done && look - r->done < most)
+		most = look - r->done;
+	return n < most ? n : most;
+}
+
 static sp_status run_batches(running *r, sp_progress *bar, sp_error *err)
 {
 	const sp_mc_job *job = r->job;
 	bool enough = false;
+	double batch_s = 1e3; /* of one device; the first round tells */
+	uint64_t n;
 	sp_status st = SP_OK;
 
 	while (!enough && (job->batches == 0 || r->done < job->batches)) {
@@ -203,9 +217,11 @@ static sp_status run_batches(running *r, sp_progress *bar, sp_error *err)
 			        (unsigned long long)r->done);
 		if (now - r->saved_s > fmax(job->checkpoint_seconds, fmin(20.0 * r->save_cost_s, 20.0)))
 			save_if_possible(r);
-		if ((st = sp_mc_run(r->mc, job->first + r->done, 1, err)) != SP_OK)
+		n = next_batches(r, batch_s);
+		if ((st = sp_mc_run(r->mc, job->first + r->done, n, err)) != SP_OK)
 			return st;
-		r->done++;
+		batch_s = (sp_clock_seconds() - now) * (double)sp_mc_devices(r->mc) / (double)n;
+		r->done += n;
 		if (r->done >= r->look_at && r->done >= SP_MC_LEAST_BATCHES && (st = look(r, &enough, err)) != SP_OK)
 			return st;
 		show(r, bar);

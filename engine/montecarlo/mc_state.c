@@ -80,13 +80,7 @@ sp_status sp_mc_state_add(sp_mc_state *a, const char *name_a, const sp_mc_state 
 		return sp_fail(err, SP_BAD_INPUT, "%s and %s have other dose grids", name_a, name_b);
 	if ((st = join_ranges(a, name_a, b, name_b, err)) != SP_OK)
 		return st;
-	for (size_t v = 0; v < n; v++) {
-		a->sums.sum[v] += b->sums.sum[v];
-		a->sums.squares[v] += b->sums.squares[v];
-	}
-	for (int i = 0; i < SP_MC_ACCOUNT_COUNT; i++)
-		a->sums.accounts[i] += b->sums.accounts[i];
-	a->sums.batches += b->sums.batches;
+	sp_mc_sums_add(&a->sums, &b->sums, n);
 	a->seconds += b->seconds;
 	return SP_OK;
 }

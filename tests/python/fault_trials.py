@@ -1,0 +1,173 @@
+"""Trials of what may befall a run: killed at any moment, or the n-th allocation, write or OpenCL call fails. After each
+one there is either an error and no new file, or the right bits; and the same command then gives the right bits.
+
+    scripts/try-faults            50 kills of each command and every 7th failing call (about an hour)
+    scripts/try-faults --kills 5 --every 100
+"""
+import argparse
+import hashlib
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'scripts' / 'python'), str(ROOT / 'tests' / 'python')]
+
+import h5py  # noqa: E402
+from small_case import PLAN_OPTIONS, write_small_case  # noqa: E402
+
+SPINEPLAN = os.environ.get('SPINEPLAN', str(ROOT / 'build' / 'spineplan'))
+SHIM = pathlib.Path(SPINEPLAN).resolve().parent / 'tests' / 'libfaults.so'
+KINDS = ('ALLOC', 'IO', 'CL')
+# 0: what failed could be done without (a checkpoint, the cache of programs); 2: input or disk; 3: device or memory
+ALLOWED_EXITS = (0, 2, 3)
+
+
+def bits(path):
+    """Hash of every number that is a result."""
+    digest = hashlib.sha256()
+    with h5py.File(path) as f:
+        names = []
+        f.visititems(lambda name, o: names.append(name) if isinstance(o, h5py.Dataset) and o.dtype.kind in 'iuf' else None)
+        assert names
+        for name in sorted(names):
+            digest.update(name.encode() + f[name][()].tobytes())
+    return digest.hexdigest()
+
+
+class Command:
+    """One command of spineplan with its output, and the bits that it should have."""
+
+    def __init__(self, name, folder, arguments, resumed=()):
+        self.name, self.folder, self.output = name, folder, folder / f'{name}.h5'
+        self.arguments = [SPINEPLAN, *map(str, arguments), '-o', str(self.output)]
+        self.resumed = list(resumed)
+        began = time.monotonic()
+        done = self.run()
+        assert done.returncode == 0, done.stderr
+        self.seconds = time.monotonic() - began
+        self.bits = bits(self.output)
+
+    def run(self, *more, **environment):
+        return subprocess.run([*self.arguments, *more], capture_output=True, text=True, check=False, timeout=300,
+                              env=os.environ | environment)
+
+    def clear(self):
+        for path in self.folder.glob(f'{self.name}.h5*'):
+            path.unlink()
+
+    def check_output(self, what):
+        """Nothing, or the whole of it."""
+        if self.output.exists():
+            assert bits(self.output) == self.bits, f'{self.name}: {what} left a wrong file'
+            return True
+        return False
+
+    def recovers(self, what):
+        done = self.run(*self.resumed)
+        assert done.returncode == 0, f'{self.name} after {what}: {done.stderr}'
+        assert bits(self.output) == self.bits, f'{self.name} after {what}: other bits'
+
+
+def commands(folder):
+    """plan, dose and merge of a small case; quick, and long enough to be hit at many places."""
+    case = folder / 'case.h5'
+    write_small_case(case, seed=1)
+    plan = Command('plan', folder, ['plan', case, *PLAN_OPTIONS])
+    os.rename(plan.output, folder / 'kept.h5')
+    options = ['--engine', 'mc', '--histories', '24000', '--batch-histories', '1024']
+    dose = Command('dose', folder, ['dose', case, folder / 'kept.h5', *options, '--checkpoint', '0.02'], ['--resume'])
+    parts = []
+    for i in range(1, 4):
+        parts.append(folder / f'part{i}.h5')
+        subprocess.run([SPINEPLAN, '-q', 'dose', case, folder / 'kept.h5', '-o', parts[-1], *options, '--parts', f'{i}/3'],
+                       check=True)
+    merge = Command('merge', folder, ['merge', *parts])
+    assert merge.bits == dose.bits
+    return [plan, dose, merge]
+
+
+def kill_at_random(command, chance):
+    """An old file under the name stays whole; the new one takes its place whole."""
+    old = chance.random() < 0.5
+    command.clear()
+    if old:
+        command.output.write_bytes(b'old')
+    moment = chance.uniform(0.0, 1.1) * command.seconds
+    with subprocess.Popen(command.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as process:
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    what = f'a kill after {moment:.3f} s'
+    if old and command.output.read_bytes() == b'old':
+        command.output.unlink()
+    else:
+        command.check_output(what)
+    command.recovers(what)
+    return command.name + ': ' + what
+
+
+def count_calls(command):
+    counts = command.folder / 'counts'
+    command.clear()
+    done = command.run(LD_PRELOAD=str(SHIM), SP_FAULT_COUNT=str(counts))
+    assert done.returncode == 0, done.stderr
+    command.check_output('counting')
+    return dict(zip(KINDS, map(int, counts.read_text().split())))
+
+
+def fail_one(command, kind, n, stays=False):
+    command.clear()
+    what = f'{kind} {n}' + (' and after' if stays else '')
+    done = command.run(LD_PRELOAD=str(SHIM), **{f'SP_FAULT_{kind}': str(n)}, **({'SP_FAULT_STAYS': '1'} if stays else {}))
+    assert done.returncode in ALLOWED_EXITS, f'{command.name}, {what}: exit {done.returncode}: {done.stderr[-500:]}'
+    whole = command.check_output(what)
+    if done.returncode == 0:
+        assert whole, f'{command.name}, {what}: says done, and there is no file'
+    else:
+        last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''
+        assert last.startswith(f'spineplan {command.name}: '), f'{command.name}, {what}: says {done.stderr[-500:]!r}'
+    left = [p.name for p in command.folder.glob(f'{command.name}.h5.tmp*')]
+    assert not left, f'{command.name}, {what}: left {left}'
+    if kind == 'IO' or command.output.with_name(command.output.name + '.checkpoint').exists():
+        command.recovers(what)
+    return f'{command.name}: {what}: exit {done.returncode}'
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='try-faults', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--kills', type=int, default=50, metavar='N')
+    parser.add_argument('--every', type=int, default=7, metavar='N', help='try every N-th of the calls that can fail')
+    parser.add_argument('--seed', type=int, default=int(time.time()))
+    args = parser.parse_args()
+    chance, failures = random.Random(args.seed), 0
+    print(f'try-faults: seed {args.seed}')
+    with tempfile.TemporaryDirectory() as folder:
+        for command in commands(pathlib.Path(folder)):
+            trials = [(kill_at_random, (command, chance))] * args.kills
+            for kind, n in count_calls(command).items():
+                # a full disk is tried at each place, since there are few
+                step = 1 if kind == 'IO' else args.every
+                trials += [(fail_one, (command, kind, i)) for i in range(1, n + 1, step)]
+                if kind == 'IO':
+                    trials += [(fail_one, (command, kind, i, True)) for i in range(1, n + 1)]
+            for trial, arguments in trials:
+                try:
+                    print(trial(*arguments), flush=True)
+                except (AssertionError, OSError, subprocess.TimeoutExpired) as e:
+                    failures += 1
+                    print(f'FAILED {e}', flush=True)
+    print(f'try-faults: {failures} failed')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
