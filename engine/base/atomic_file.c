@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -16,10 +17,26 @@ static sp_status fail_errno(sp_error *err, const char *verb, const char *path)
 	return sp_fail(err, SP_IO, "%s %s: %s", verb, path, strerror(errno));
 }
 
+/* A new file beside path, whose name no other process has: process numbers repeat on machines that share a folder, so
+ * the clock is in the name too, and a name that is taken is not. */
+static int create_beside(char *temporary, size_t bytes, const char *path)
+{
+	struct timespec now = {0};
+	int fd = -1;
+
+	for (int i = 0; i < 100 && fd < 0 && (i == 0 || errno == EEXIST); i++) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		snprintf(temporary, bytes, "%s.tmp.%ld.%lx", path, (long)getpid(),
+		         ((unsigned long)now.tv_nsec << 8) + (unsigned long)i);
+		fd = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	}
+	return fd;
+}
+
 sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err)
 {
 	struct stat info;
-	size_t bytes = strlen(path) + 32;
+	size_t bytes = strlen(path) + 64;
 	char *temporary = malloc(bytes), *copy = sp_copy_text(path);
 	sp_status st = SP_OK;
 	int fd;
@@ -37,9 +54,7 @@ sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err)
 		st = sp_fail(err, SP_IO, "cannot write %s: its folder does not exist", path);
 		goto cleanup;
 	}
-	snprintf(temporary, bytes, "%s.tmp.%ld", path, (long)getpid());
-	fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
-	if (fd < 0) {
+	if ((fd = create_beside(temporary, bytes, path)) < 0) {
 		st = fail_errno(err, "cannot write", path);
 		goto cleanup;
 	}

@@ -4,8 +4,8 @@
 
 #include "status.h"
 
-/* The temporary name to write PATH under ("PATH.tmp.PID", same folder). Checks first that the folder exists and can
- * be written. On SP_OK *out is malloc'ed and owned by the caller. */
+/* The temporary name to write PATH under ("PATH.tmp.PID.CLOCK", same folder). Checks first that the folder exists and
+ * can be written. On SP_OK *out is malloc'ed and owned by the caller. */
 sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err);
 
 /* Flushes the temporary file to disk and renames it to path; on failure it is removed. */
