@@ -69,7 +69,7 @@ static void every_shipped_protocol_loads_and_every_number_has_a_source(void **st
 		assert_true(cord || strcmp(names[n], "tg119-c-shape") == 0);
 		sp_protocol_destroy(p);
 	}
-	assert_int_equal(n, 14);
+	assert_int_equal(n, 18);
 }
 
 /* The name of a protocol says its dose and fractions. */
@@ -101,6 +101,7 @@ static void published_limits_are_as_published(void **state)
 	assert_true(value_of("rtog0631-18gy-1fx", "role:cord", "D0.35cc") == 10);
 	assert_true(value_of("sbrt-27gy-3fx", "role:cord", "D1.2cc") == 12.3);
 	assert_true(value_of("sbrt-40gy-5fx", "Esophagus", "D5cc") == 19.5);
+	assert_true(value_of("postop-30gy-3fx", "role:prv", "D0.03cc") == 20.3);
 	assert_true(value_of("rtog0631-16gy-1fx", "Lungs", "DC1500cc") == 7);
 	assert_true(value_of("sbrt-35gy-5fx", "CaudaEquina", "D0.03cc") == 32);
 	/* 2 fractions: a source of its own where there is one */

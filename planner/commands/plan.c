@@ -18,6 +18,7 @@
 #include "plan_deliver.h"
 #include "plan_file.h"
 #include "plan_fluence.h"
+#include "targets.h"
 
 #define MAX_ANGLES 360
 
@@ -448,6 +449,32 @@ static sp_status choose_machine(sp_machine **out, const arguments *a, sp_error *
 	return st == SP_OK && a->mlc ? sp_machine_set_mlc(*out, a->mlc, err) : st;
 }
 
+#define OWN_MARGIN_MM 2.0 /* docs/targets.md */
+
+/* A case with a tumour but no PTV: PTV and PRV by margins, the PTV without the PRV where the cord may not have the
+ * prescription. Nothing is made without a word, nor where the user has said what the target is. */
+static sp_status complete_targets(sp_case *c, const sp_protocol *p, double dose_gy, sp_error *err)
+{
+	bool cut = false;
+	json_t *made, *one;
+	sp_status st;
+	size_t i;
+
+	for (i = 0; p && i < p->n_limits; i++)
+		cut |= p->limits[i].hard && strcmp(p->limits[i].structure, "role:prv") == 0 &&
+		       p->limits[i].value < dose_gy;
+	if (!cut || c->prescription.target || sp_case_find_role(c, SP_ROLE_PTV) || !sp_case_target(c))
+		return SP_OK;
+	if (!(made = json_array()))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory making targets");
+	st = sp_targets_complete(made, c, OWN_MARGIN_MM, OWN_MARGIN_MM, true, err);
+	json_array_foreach(made, i, one) sp_log_info(
+	        "made %s (%.2f cc): %s", json_string_value(json_object_get(one, "name")),
+	        json_number_value(json_object_get(one, "volume_cc")), json_string_value(json_object_get(one, "how")));
+	json_decref(made);
+	return st;
+}
+
 int sp_command_plan(int argc, char **argv)
 {
 	arguments a = {.machine = "generic-6mv",
@@ -482,6 +509,7 @@ int sp_command_plan(int argc, char **argv)
 	a.plan.between_leaves = a.deliver;
 	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
+	    (st = complete_targets(c, protocol, dose_gy, &err)) != SP_OK ||
 	    (st = set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||
 	    (st = choose_machine(&machine, &a, &err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import h5py
@@ -69,3 +70,20 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, words, sentence):
     done = run(LUMBAR, '-o', tmp_path / 'out.h5', *words)
     assert done.returncode == 2 and sentence in done.stderr
     assert done.stderr.count('\n') == 1 and not (tmp_path / 'out.h5').exists()
+
+
+def test_plan_makes_the_margins_that_a_case_lacks(tmp_path):
+    """A CTV and a cord alone: PRV, PTV and the PTV without the PRV are made, and each is told."""
+    case = tmp_path / 'case.h5'
+    shutil.copy(LUMBAR, case)
+    with h5py.File(case, 'a') as f:
+        del f['structures/PTV']
+        del f['prescription'].attrs['target']
+    done = subprocess.run([SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--grid-mm', '6', '--bixel-mm', '15',
+                           '--beams', '180', '--max-time', '1', '--json'], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    for made in ('spinal_cord_PRV02', 'PTV', 'PTV_eval'):
+        assert f'made {made} (' in done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['prescription']['target'] == 'PTV_eval'
+    assert any(limit['structure'] == 'spinal_cord_PRV02' and limit['hard'] for limit in evaluation['limits'])
