@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACES 5  /* of a bixel, along each side */
+#define PLACES_ALONG 5 /* of a bixel, along the leaves and across: tenths of 2.5 mm resolve tongue and groove */
+#define PLACES_ACROSS 10
 #define MOMENTS 4 /* of an interval in which something moves */
 #define SAME_DEG 0.01
 #define SCATTER_BIXEL_MM 10.0
@@ -55,10 +56,13 @@ static double target_value(const map_job *j, const sp_delivery_beam *b, const sp
 	(void)b;
 	if (!(open > 0.0))
 		return 0.0;
-	for (int k = 0; w->n_pairs && k < PLACES * PLACES; k++)
-		sum += leaves_at(j, w, share, x + j->bixel_mm * ((k % PLACES + 0.5) / PLACES - 0.5),
-		                 y + j->bixel_mm * ((k / PLACES + 0.5) / PLACES - 0.5)) /
-		       (PLACES * PLACES);
+	for (int k = 0; w->n_pairs && k < PLACES_ALONG * PLACES_ACROSS; k++) {
+		double along = j->bixel_mm * ((k % PLACES_ALONG + 0.5) / PLACES_ALONG - 0.5),
+		       across = j->bixel_mm * ((k / PLACES_ALONG + 0.5) / PLACES_ACROSS - 0.5);
+
+		sum += leaves_at(j, w, share, x + (w->along_y ? across : along), y + (w->along_y ? along : across)) /
+		       (PLACES_ALONG * PLACES_ACROSS);
+	}
 	return j->target_share * open * (w->n_pairs ? sum : 1.0) * target_at(j, x, y);
 }
 

@@ -14,7 +14,7 @@ typedef struct {
 	double *weights;
 } sp_delivery_map;
 
-/* The target's photons on bixels of bixel_mm (5 by 5 places in each), and those of the extra-focal source and through
+/* The target's photons on bixels of bixel_mm (50 places in each), and those of the extra-focal source and through
  * the jaws on bixels of 10 mm, which reach 80 mm farther. head: of the same delivery and machine. */
 sp_status sp_delivery_target_map(sp_delivery_map *out, const sp_delivery *d, const sp_machine *m,
                                  const sp_mc_head_source *head, const sp_off_axis *off_axis,
