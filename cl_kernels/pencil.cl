@@ -30,6 +30,10 @@
 #define NOWHERE ((short)-32768)
 
 /* A voxel seen from a beam: projection on the isocentre plane, distance along the axis. */
+#ifndef MAPS
+#define MAPS 1 /* fluence maps whose doses pencil_dose adds up at a time */
+#endif
+
 static float3 project(__global const sp_pencil_beam *beam, float3 point)
 {
 	const float3 from = point - vload4(0, beam->isocentre_mm).xyz;
@@ -330,12 +334,13 @@ static int2 places_of_gaussian(float at, float sigma, float first_edge, float bi
 	return (int2)(low, max(high - low + 1, 0));
 }
 
-/* weight [rows][stride]: of every lattice place, 0 where there is no bixel; stride is columns rounded up to eights and
- * 8 more, and 8 rows of zeros follow. dose: of each of the voxels, added to. */
+/* weight [MAPS][rows][stride]: of every lattice place, 0 where there is no bixel; stride is columns rounded up to
+ * eights and 8 more, and 8 rows of zeros follow, so that a map takes map_size. dose [MAPS][n_dose]: of each of the
+ * voxels, added to. */
 __kernel void pencil_dose(uint first, uint n, __global const uint *voxels, __constant const sp_pencil_grid *grid,
                           __global const sp_pencil_beam *beams, uint b, __global const uint2 *fan,
                           __constant const float *kernel_shape, __global const float *table, uint table_rows,
-                          __global const float *weight, uint stride, __global float *dose)
+                          __global const float *weight, uint stride, uint map_size, __global float *dose, uint n_dose)
 {
 	if (get_global_id(0) >= n)
 		return;
@@ -347,14 +352,18 @@ __kernel void pencil_dose(uint first, uint n, __global const uint *voxels, __con
 	__global const float *low = table + (size_t)in_table.x * GAUSSIANS;
 	const float bixel = beam->bixel_mm, left = beam->bixel_x_mm - 0.5f * bixel,
 	            bottom = beam->bixel_y_mm - 0.5f * bixel;
-	float share_x[PLACES + 16], share_y[PLACES + 16], total = 0.0f;
+	float share_x[PLACES + 16], share_y[PLACES + 16], total[MAPS];
 
+	for (int map = 0; map < MAPS; map++)
+		total[map] = 0.0f;
 	for (uint i = 0; i < GAUSSIANS; i++) {
 		const float2 width = gaussian_widths(kernel_shape, i, beam, seen.z, found.y, found.z);
 		const int2 across = places_of_gaussian(seen.x, width.x, left, bixel, beam->columns);
 		const int2 along = places_of_gaussian(seen.y, width.y, bottom, bixel, beam->rows);
-		float8 sum = (float8)(0.0f);
+		float8 sum[MAPS];
 
+		for (int map = 0; map < MAPS; map++)
+			sum[map] = (float8)(0.0f);
 		/* One place less than whole eights: their upper edges still fit, and the last lane's share is 0. Other
 		 * lanes beyond n see places out of reach, or zeros. */
 		for (int j = 0; j < across.y; j += PLACES - 1) {
@@ -364,20 +373,26 @@ __kernel void pencil_dose(uint first, uint n, __global const uint *voxels, __con
 				const int m = min(along.y - k, PLACES - 1), row = along.x + k;
 				__global const float *block = weight + (size_t)row * stride + column;
 				gaussian_shares(share_y, m, bottom + (float)row * bixel - seen.y, bixel, width.y, 1.0f);
-				for (int c = 0; c < n; c += 8) {
-					/* two sums hide the latency of one */
-					float8 even = (float8)(0.0f), odd = (float8)(0.0f);
-					__global const float *w = block + c;
-					for (int r = 0; r < m; r += 2, w += 2 * stride) {
-						even = fma((float8)(share_y[r]), vload8(0, w), even);
-						odd = fma((float8)(share_y[r + 1]), vload8(0, w + stride), odd);
+				for (int map = 0; map < MAPS; map++, block += map_size) {
+					for (int c = 0; c < n; c += 8) {
+						/* two sums hide the latency of one */
+						float8 even = (float8)(0.0f), odd = (float8)(0.0f);
+						__global const float *w = block + c;
+						for (int r = 0; r < m; r += 2, w += 2 * stride) {
+							even = fma((float8)(share_y[r]), vload8(0, w), even);
+							odd = fma((float8)(share_y[r + 1]), vload8(0, w + stride), odd);
+						}
+						sum[map] = fma(even + odd, vload8(0, share_x + c), sum[map]);
 					}
-					sum = fma(even + odd, vload8(0, share_x + c), sum);
 				}
 			}
 		}
-		const float4 four = sum.lo + sum.hi;
-		total += mix(low[i], low[i + GAUSSIANS], in_table.y) * ((four.x + four.y) + (four.z + four.w));
+		for (int map = 0; map < MAPS; map++) {
+			const float4 four = sum[map].lo + sum[map].hi;
+			total[map] +=
+			        mix(low[i], low[i + GAUSSIANS], in_table.y) * ((four.x + four.y) + (four.z + four.w));
+		}
 	}
-	dose[at] += fluence_at(beam, seen, found.x) * total;
+	for (int map = 0; map < MAPS; map++)
+		dose[(size_t)map * n_dose + at] += fluence_at(beam, seen, found.x) * total[map];
 }

@@ -368,6 +368,18 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 	return true;
 }
 
+static void restart_penalties(search *s)
+{
+	sp_fluence_problem *p = s->problem;
+
+	for (size_t k = 0; k < p->n_terms; k++)
+		if (p->terms[k].is_limit) {
+			sp_term_scale_penalty(&p->terms[k], s->penalty_start / p->terms[k].penalty);
+			p->terms[k].last_miss_gy = HUGE_VAL;
+		}
+	*s->options->restart_penalties = false;
+}
+
 /* Asks the caller whether the search is over; if not, takes up what he changed. */
 static sp_status ask_on_end(search *s, bool *go_on)
 {
@@ -389,6 +401,8 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	s->was_thorough |= !*go_on;
 	*go_on = true;
 	s->result->limits_conflict = false;
+	if (s->options->restart_penalties && *s->options->restart_penalties)
+		restart_penalties(s);
 	sp_fluence_offset_changed(p);
 	s->has_best = false;
 	s->rounds_since_progress = 0;

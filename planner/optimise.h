@@ -78,6 +78,9 @@ typedef struct {
 	 * row. It may change the dose_gy and volume of terms and the offset (both arrays are the caller's) and set
 	 * *go_on: then the search goes on from there with the multipliers that it has. May be NULL. */
 	sp_status (*on_end)(void *context, const double *weights, const float *dose_gy, bool *go_on, sp_error *err);
+	/* Where on_end sets it, the limits' penalties begin anew (their multipliers keep their force): after a large
+	 * change those that have grown would make the search crawl. May be NULL. */
+	bool *restart_penalties;
 	/* Called every iteration; return false to stop (the best so far is kept). May be NULL. dose_gy has every row of
 	 * the matrix, but only rows that can cost something (targets always) are up to date. */
 	bool (*on_iteration)(void *context, size_t iteration, double objective, double worst_limit_miss_gy,

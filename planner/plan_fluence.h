@@ -33,11 +33,14 @@ typedef struct {
 	unsigned fractions;                /* of this course; needed with an earlier one only */
 	double collimator_deg;             /* of beams that are not the case's */
 	bool between_leaves;               /* bixel edges, not centres, at whole multiples of bixel_mm */
-	/* Several plans from one matrix: called with each plan whose limits hold as judged (or have not settled). It
-	 * may change the values of the protocol's limits, which are the caller's, and set *go_on: then the search goes
-	 * on from there with the multipliers it has. Without *go_on it ends at once. NULL: one plan, to the real end.
+	/* Several plans from one matrix. on_limits is called when the limits hold as judged (or have not settled): the
+	 * weights are kept as a plan; it may change the values of the protocol's limits, which are the caller's, and
+	 * set *go_on: then the search goes on from there with the multipliers it has. Without *go_on it ends at once.
+	 * Then on_plan is called with each plan in turn and its whole dose. Pencil beam only. NULL: one plan, to the
+	 * real end.
 	 */
-	sp_status (*on_plan)(void *context, const sp_fluence_plan *plan, bool *go_on, sp_error *err);
+	sp_status (*on_limits)(void *context, bool *go_on, sp_error *err);
+	sp_status (*on_plan)(void *context, const sp_fluence_plan *plan, sp_error *err);
 	void *context;
 } sp_plan_options;
 

@@ -21,7 +21,6 @@
 
 /* A binding limit that is judged this much below its value costs the target little more. */
 #define GOOD_SLACK_GY 0.15
-#define FRONT_SLACK_GY 0.3 /* the same for one of several plans along a front */
 
 static sp_status make_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_machine *machine,
                             const sp_plan_options *o, sp_error *err)
@@ -181,42 +180,6 @@ static sp_status judge_planned(sp_plan_session *s, sp_limit_standing *standing, 
 	return st;
 }
 
-/* Of several plans each ends where its limits are judged well: there is no thorough end to wait for. */
-static bool is_near_end(const sp_plan_session *s, const sp_limit_standing *standing)
-{
-	return s->near_end || (s->options->on_plan && standing->worst_slack_gy <= FRONT_SLACK_GY);
-}
-
-/* One of several plans is ready; the terms of limits follow what the receiver makes of their values. */
-static sp_status hand_over(sp_plan_session *s, const double *weights, const float *rows_dose, bool *go_on)
-{
-	sp_plan_problem *p = &s->problem;
-	double *before = sp_alloc_array(p->n_limits, sizeof *before);
-	sp_status st = before ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "out of memory noting limits");
-
-	for (size_t i = 0; before && i < p->n_limits; i++)
-		before[i] = p->limits[i].limit->value;
-	if (st == SP_OK && (st = whole_dose(s, weights, rows_dose)) == SP_INTERRUPTED) {
-		free(before);
-		return stop_here(go_on, s->err);
-	}
-	if (st == SP_OK) {
-		memcpy(s->plan->weights, weights, s->plan->beams->n_bixels * sizeof *weights);
-		st = s->options->on_plan(s->options->context, s->plan, go_on, s->err);
-	}
-	for (size_t i = 0; st == SP_OK && i < p->n_limits; i++) {
-		sp_term *t = &p->terms[p->limits[i].term];
-
-		t->dose_gy = fmax(0.0, t->dose_gy + p->limits[i].limit->value - before[i]);
-	}
-	free(before);
-	s->done = !*go_on;
-	*go_on = true; /* the next look at the iteration ends what is done */
-	s->round = 1;  /* what the cut-off leaves out is known */
-	s->near_end = false;
-	return st;
-}
-
 /* The optimiser has come near its end: judges the limits as the evaluation will, moves their terms where they differ,
  * and lets it go on from there. Where a row is its dose is known, so that most corrections need no dose of their own.
  */
@@ -235,7 +198,7 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	if (s->round > 0)
 		st = judge_planned(s, &standing, rows_dose, false);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
-	if (st == SP_OK && (s->round == 0 || (is_near_end(s, &standing) && standing.worst_miss_gy <= 0.0)))
+	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
 		st = whole_dose(s, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
@@ -252,10 +215,9 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		sp_log_info("correction %d: worst hard limit %s by %.2f Gy", s->round,
 		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
 	*go_on = s->round < (int)s->most_rounds &&
-	         (s->round == 1 || standing.worst_miss_gy > 0.0 ||
-	          standing.worst_slack_gy > (s->options->on_plan ? FRONT_SLACK_GY : GOOD_SLACK_GY));
+	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
 	s->near_end |= !*go_on;
-	return s->options->on_plan && !*go_on ? hand_over(s, weights, rows_dose, go_on) : SP_OK;
+	return s->options->on_plan && !*go_on ? sp_plan_front_keep(s, weights, go_on) : SP_OK;
 }
 
 /* The dose of the plan's weights, whatever was interrupted before; a dose that is interrupted itself is begun again, so
@@ -281,15 +243,19 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 {
 	sp_fluence_plan *plan = s->plan;
 	double before = sp_clock_seconds(), dose_before = plan->dose_seconds;
-	sp_optimise_options options = {.max_seconds = max_seconds,
-	                               .tolerance = 3e-4,
-	                               .limit_tolerance_gy = 0.1,
-	                               .map = map,
-	                               .offset_gy = s->offset,
-	                               .on_start = s->pencil && !s->mc && !s->dose ? estimate_offset : NULL,
-	                               .on_end = most_rounds ? correct_limits : NULL,
-	                               .on_iteration = show_iteration,
-	                               .context = s};
+	sp_optimise_options options = {
+	        .max_seconds = max_seconds,
+	        /* several plans have no thorough end */
+	        .tolerance = s->options->on_plan ? 2e-4 : 3e-4,
+	        .limit_tolerance_gy = 0.1,
+	        .map = map,
+	        .offset_gy = s->offset,
+	        /* several plans learn it with their first correction */
+	        .on_start = s->pencil && !s->mc && !s->dose && !s->options->on_plan ? estimate_offset : NULL,
+	        .on_end = most_rounds ? correct_limits : NULL,
+	        .restart_penalties = &s->restart,
+	        .on_iteration = show_iteration,
+	        .context = s};
 	sp_status st;
 
 	s->round = 0;
@@ -418,6 +384,9 @@ void sp_plan_session_close(sp_plan_session *s)
 	free(s->offset);
 	free(s->dose_weights);
 	free(s->rows_dose);
+	for (size_t i = 0; i < s->n_kept; i++)
+		free(s->kept[i]);
+	free(s->kept);
 	sp_influence_destroy(s->matrix);
 	sp_pencil_destroy(s->pencil);
 	sp_mc_case_destroy(s->mc);

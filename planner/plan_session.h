@@ -36,7 +36,10 @@ typedef struct sp_plan_session {
 	double shown_s;
 	int round;
 	size_t most_rounds;
-	bool done;            /* the last of several plans has been handed over */
+	bool done;     /* the last of several plans has been handed over */
+	double **kept; /* weights of several plans, in their order */
+	size_t n_kept, kept_capacity;
+	bool restart;         /* of penalties: the limits have moved far */
 	bool near_end;        /* only the search's own end is still to come */
 	double *dose_weights; /* those that plan->dose_gy is of, whole */
 	bool dose_is_whole;
@@ -63,5 +66,11 @@ sp_status sp_plan_session_report_earlier(sp_plan_session *s);
 
 /* Frees all, the plan too unless s->plan was set to NULL. */
 void sp_plan_session_close(sp_plan_session *s);
+
+/* Several plans (plan_front.c). The limits hold at these weights: keeps them, asks for the next limits, moves the
+ * terms. */
+sp_status sp_plan_front_keep(sp_plan_session *s, const double *weights, bool *go_on);
+/* After the search: the whole dose of each plan kept, to on_plan. */
+sp_status sp_plan_front_give(sp_plan_session *s);
 
 #endif

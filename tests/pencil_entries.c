@@ -341,11 +341,43 @@ static void nonsense_is_refused(void **state)
 	sp_pencil_destroy(p);
 }
 
+/* Several sets of weights at a time share the geometry and nothing else: every bit is what it is alone. */
+static void doses_made_together_are_those_made_alone(void **state)
+{
+	const rig *r = *state;
+	const sp_beam_setup setups[2] = {rig_setup(200, 15, 0), rig_setup(75, 0, 10)};
+	sp_beam_set *beams = rig_beams(setups, 2);
+	sp_pencil *p = rig_pencil(r, 0.9f);
+	size_t n = sp_grid_voxels(&voxels_grid);
+	double *weights[3];
+	float *together[3], *alone = sp_alloc_array(n, sizeof *alone);
+
+	for (size_t m = 0; m < 3; m++) {
+		weights[m] = sp_alloc_array(beams->n_bixels, sizeof **weights);
+		together[m] = sp_alloc_array(n, sizeof **together);
+		for (size_t i = 0; i < beams->n_bixels; i++)
+			weights[m][i] = (double)((i + 3 * m) % (5 + m));
+	}
+	assert_int_equal(sp_pencil_doses(together, p, beams, (const double *const *)weights, 3, &voxels_grid, NULL),
+	                 SP_OK);
+	for (size_t m = 0; m < 3; m++) {
+		assert_int_equal(sp_pencil_dose(alone, p, beams, weights[m], &voxels_grid, NULL), SP_OK);
+		assert_true(alone[n / 2] > 0.0f);
+		assert_memory_equal(together[m], alone, n * sizeof *alone);
+		free(weights[m]);
+		free(together[m]);
+	}
+	free(alone);
+	sp_pencil_destroy(p);
+	sp_beam_set_destroy(beams);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_entry_is_the_formula),
 	        cmocka_unit_test(dose_is_the_matrix_without_a_cut_off),
+	        cmocka_unit_test(doses_made_together_are_those_made_alone),
 	        cmocka_unit_test(a_memory_limit_cuts_the_work_but_changes_no_bit),
 	        cmocka_unit_test(a_bixel_shines_along_its_own_ray),
 	        cmocka_unit_test(there_is_no_dose_in_vacuum),

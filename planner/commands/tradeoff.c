@@ -59,8 +59,8 @@ typedef struct {
 	const sp_protocol *original; /* judges */
 	sp_protocol moving;          /* planned by: limits with values of their own */
 	bool *moves;                 /* which of its limits */
-	size_t n_done;
-	double dose_gy, step_started_s;
+	size_t n_planned, n_done;    /* searched; written */
+	double dose_gy;
 	const char *machine_name;
 	json_t *plans, *command_line;
 } front;
@@ -184,11 +184,12 @@ static double share_of(const arguments *a, size_t number)
 	return a->from + (a->to - a->from) * (double)number / (double)(a->n_plans - 1);
 }
 
-static void move_limits(front *f)
+/* Gives the limits the values of a plan of the front. */
+static void move_limits(front *f, size_t number)
 {
 	for (size_t i = 0; i < f->moving.n_limits; i++)
 		if (f->moves[i])
-			f->moving.limits[i].value = share_of(f->a, f->n_done) * f->original->limits[i].value;
+			f->moving.limits[i].value = share_of(f->a, number) * f->original->limits[i].value;
 }
 
 static sp_status begin(front *f, sp_error *err)
@@ -211,7 +212,7 @@ static sp_status begin(front *f, sp_error *err)
 	if (n == 0)
 		return sp_fail(err, SP_BAD_INPUT, "%s has no hard dose limit on %s in %s", f->original->name,
 		               f->a->structure ? f->a->structure : "a cord or PRV", f->a->case_path);
-	move_limits(f);
+	move_limits(f, 0);
 	return SP_OK;
 }
 
@@ -260,15 +261,14 @@ static json_t *limits_of(const front *f, const json_t *evaluation)
 static json_t *row_of(const front *f, const json_t *evaluation, const char *file)
 {
 	const sp_structure *target = sp_case_target(f->c), *gtv = sp_case_find_role(f->c, SP_ROLE_GTV);
-	double now = sp_clock_seconds();
 
-	return json_pack("{s:s, s:f, s:o, s:s, s:o, s:o, s:o, s:O, s:O, s:f}", "file", file, "share",
+	return json_pack("{s:s, s:f, s:o, s:s, s:o, s:o, s:o, s:O, s:O}", "file", file, "share",
 	                 share_of(f->a, f->n_done), "limits", limits_of(f, evaluation), "target", target->name,
 	                 "V100_pct", metric_of(evaluation, target->name, "V100_pct"), "D95_Gy",
 	                 metric_of(evaluation, target->name, "D95_Gy"), "gtv_D98_Gy",
 	                 gtv ? metric_of(evaluation, gtv->name, "D98_Gy") : json_null(), "paddick_ci",
 	                 json_object_get(evaluation, "paddick_ci"), "all_limits_met",
-	                 json_object_get(evaluation, "all_limits_met"), "seconds", now - f->step_started_s);
+	                 json_object_get(evaluation, "all_limits_met"));
 }
 
 static json_t *provenance_of(const front *f)
@@ -284,13 +284,28 @@ static json_t *provenance_of(const front *f)
 	        "not deliverable on a machine.");
 }
 
-static sp_status take_plan(void *context, const sp_fluence_plan *plan, bool *go_on, sp_error *err)
+static sp_status next_limits(void *context, bool *go_on, sp_error *err)
+{
+	front *f = context;
+
+	(void)err;
+	sp_log_info("plan %zu of %llu: limits at %.0f %%", f->n_planned + 1, (unsigned long long)f->a->n_plans,
+	            100.0 * share_of(f->a, f->n_planned));
+	if (++f->n_planned < f->a->n_plans) {
+		move_limits(f, f->n_planned);
+		*go_on = true;
+	}
+	return SP_OK;
+}
+
+static sp_status take_plan(void *context, const sp_fluence_plan *plan, sp_error *err)
 {
 	front *f = context;
 	json_t *evaluation = NULL, *provenance = provenance_of(f), *row = NULL;
 	char path[4096], file[32];
 	sp_status st;
 
+	move_limits(f, f->n_done);
 	snprintf(file, sizeof file, "plan-%02zu.h5", f->n_done + 1);
 	if (snprintf(path, sizeof path, "%s/%s", f->a->folder, file) >= (int)sizeof path)
 		st = sp_fail(err, SP_BAD_INPUT, "%s is too long a name", f->a->folder);
@@ -314,14 +329,7 @@ static sp_status take_plan(void *context, const sp_fluence_plan *plan, bool *go_
 		st = sp_fail(err, SP_NO_MEMORY, "out of memory for a front of plans");
 	if (st != SP_OK)
 		goto cleanup;
-	sp_log_info("plan %zu of %llu: limits at %.0f %%, target V100 %.1f %%", f->n_done + 1,
-	            (unsigned long long)f->a->n_plans, 100.0 * share_of(f->a, f->n_done),
-	            json_number_value(json_object_get(row, "V100_pct")));
-	f->step_started_s = sp_clock_seconds();
-	if (++f->n_done < f->a->n_plans) {
-		move_limits(f);
-		*go_on = true;
-	}
+	f->n_done++;
 cleanup:
 	json_decref(evaluation);
 	json_decref(provenance);
@@ -417,7 +425,7 @@ int sp_command_tradeoff(int argc, char **argv)
 	               .plan = {.grid_mm = 2.0, .bixel_mm = 5.0, .cutoff_mm = 50.0}};
 	double started = sp_clock_seconds();
 	sp_error err = {0};
-	front f = {.a = &a, .step_started_s = started};
+	front f = {.a = &a};
 	sp_protocol *protocol = NULL;
 	sp_machine *machine = NULL;
 	sp_matter *matter = NULL;
@@ -444,6 +452,7 @@ int sp_command_tradeoff(int argc, char **argv)
 		goto cleanup;
 	}
 	f.machine_name = machine->name;
+	a.plan.on_limits = next_limits;
 	a.plan.on_plan = take_plan;
 	a.plan.context = &f;
 	st = sp_plan_fluence(&plan, f.c, &f.moving, f.dose_gy, machine, matter, device, &a.plan, &err);
