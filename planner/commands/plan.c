@@ -449,6 +449,32 @@ static sp_status choose_machine(sp_machine **out, const arguments *a, sp_error *
 	return st == SP_OK && a->mlc ? sp_machine_set_mlc(*out, a->mlc, err) : st;
 }
 
+/* One line with the structures that the protocol's limits were matched to by another name than theirs. */
+static void say_names(const sp_case *c, const sp_protocol *p)
+{
+	char text[1000] = "";
+	size_t length = 0;
+
+	for (size_t s = 0; p && s < c->n_structures; s++)
+		for (size_t i = 0; i < p->n_limits; i++) {
+			const char *name = p->limits[i].structure;
+			size_t which[64], n = sp_limit_match(which, 64, &p->limits[i], c);
+			bool matched = false;
+
+			for (size_t k = 0; k < n && k < 64; k++)
+				matched |= which[k] == s;
+			if (!matched || strcmp(name, c->structures[s].name) == 0 || strcmp(name, "role:target") == 0)
+				continue;
+			if (length < sizeof text - 1)
+				length += (size_t)snprintf(text + length, sizeof text - length, "%s%s as %s",
+				                           length ? ", " : "", c->structures[s].name,
+				                           strncmp(name, "role:", 5) == 0 ? name + 5 : name);
+			break;
+		}
+	if (length)
+		sp_log_info("structures by name: %s%s", text, length >= sizeof text ? " ..." : "");
+}
+
 #define OWN_MARGIN_MM 2.0 /* docs/targets.md */
 
 /* A case with a tumour but no PTV: PTV and PRV by margins, the PTV without the PRV where the cord may not have the
@@ -517,6 +543,7 @@ int sp_command_plan(int argc, char **argv)
 		goto cleanup;
 	if ((st = set_earlier(&a, c, protocol, &err)) != SP_OK)
 		goto cleanup;
+	say_names(c, protocol);
 	st = make_plan(&plan, &delivered, &a, c, robust.to_plan, dose_gy, machine, matter, device, &err);
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)

@@ -84,6 +84,7 @@ def test_plan_makes_the_margins_that_a_case_lacks(tmp_path):
     assert done.returncode == 0, done.stderr
     for made in ('spinal_cord_PRV02', 'PTV', 'PTV_eval'):
         assert f'made {made} (' in done.stderr
+    assert 'spinal_cord as cord' in done.stderr and 'aorta as GreatVes' in done.stderr
     evaluation = json.loads(done.stdout)
     assert evaluation['prescription']['target'] == 'PTV_eval'
     assert any(limit['structure'] == 'spinal_cord_PRV02' and limit['hard'] for limit in evaluation['limits'])
