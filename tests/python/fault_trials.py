@@ -133,8 +133,9 @@ def fail_one(command, kind, n, stays=False):
     if done.returncode == 0:
         assert whole, f'{command.name}, {what}: says done, and there is no file'
     else:
-        last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''
-        assert last.startswith(f'spineplan {command.name}: '), f'{command.name}, {what}: says {done.stderr[-500:]!r}'
+        # one sentence; the log of a failed build may follow it
+        said = [line for line in done.stderr.splitlines() if line.startswith(f'spineplan {command.name}: ')]
+        assert len(said) == 1, f'{command.name}, {what}: says {done.stderr[-500:]!r}'
     left = [p.name for p in command.folder.glob(f'{command.name}.h5.tmp*')]
     assert not left, f'{command.name}, {what}: left {left}'
     if kind == 'IO' or command.output.with_name(command.output.name + '.checkpoint').exists():

@@ -1,0 +1,47 @@
+"""A few of the trials of scripts/try-faults: kills, failing allocations, a full disk, a failing device, jumping clocks."""
+import os
+import random
+import subprocess
+
+import pytest
+
+from fault_trials import SHIM, bits, commands, count_calls, fail_one, kill_at_random
+
+pytestmark = pytest.mark.skipif(not SHIM.exists(), reason='this build has no tests/libfaults.so (it is built with sanitizers)')
+
+
+@pytest.fixture(scope='module')
+def tried(tmp_path_factory):
+    return {c.name: c for c in commands(tmp_path_factory.mktemp('faults'))}
+
+
+@pytest.mark.parametrize('name', ['plan', 'dose', 'merge'])
+def test_a_kill_at_any_moment_leaves_nothing_or_all_and_the_next_run_is_right(tried, name):
+    kill_at_random(tried[name], random.Random(name))
+
+
+@pytest.mark.parametrize('name', ['plan', 'dose', 'merge'])
+def test_a_call_that_fails_is_an_error_and_no_file_or_does_no_harm(tried, name):
+    chance = random.Random(7)
+    for kind, n in count_calls(tried[name]).items():
+        if n:
+            fail_one(tried[name], kind, chance.randint(1, n))
+            fail_one(tried[name], kind, chance.randint(1, min(n, 60)), stays=kind == 'IO')
+
+
+@pytest.mark.parametrize('name', ['plan', 'dose'])
+def test_clocks_that_jump_change_no_bit(tried, name):
+    tried[name].clear()
+    done = tried[name].run(LD_PRELOAD=str(SHIM), SP_FAULT_CLOCK='1')
+    assert done.returncode == 0, done.stderr
+    assert bits(tried[name].output) == tried[name].bits
+
+
+def test_two_runs_on_one_output_and_one_new_cache_leave_one_whole_file(tried, tmp_path):
+    plan = tried['plan']
+    plan.clear()
+    environment = os.environ | {'XDG_CACHE_HOME': str(tmp_path), 'POCL_CACHE_DIR': str(tmp_path / 'pocl')}
+    runs = [subprocess.Popen(plan.arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for _ in range(2)]
+    assert [r.wait() for r in runs] == [0, 0]
+    assert bits(plan.output) == plan.bits
