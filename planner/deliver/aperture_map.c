@@ -65,11 +65,18 @@ void sp_aperture_set_leaves(sp_aperture_map *m, double *x, size_t field, size_t 
 	x[leaf_variable(f, state, 1, pair)] = fmax(0.0, f->high_mm - bank2_mm);
 }
 
+static bool is_at_most(const sp_interval *i, double mu)
+{
+	return i->most_mu > 0.0 && mu >= i->most_mu;
+}
+
 double sp_aperture_mu(const sp_aperture_map *m, const double *x, size_t field, size_t interval)
 {
 	const sp_field *f = &m->fields->fields[field];
+	const sp_interval *i = &f->intervals[interval];
+	double mu = i->least_mu + x[f->first_mu + interval];
 
-	return f->intervals[interval].least_mu + x[f->first_mu + interval];
+	return is_at_most(i, mu) ? i->most_mu : mu;
 }
 
 void sp_aperture_set_mu(const sp_aperture_map *m, double *x, size_t field, size_t interval, double mu)
@@ -160,7 +167,7 @@ static void pass_interval(const sp_aperture_map *m, const pass *p, const double 
 	const sp_tracks *t = &f->tracks[i->beam];
 	const sp_beam *beam = &m->fields->bixels->beams[i->beam];
 	double transmission = m->fields->machine->mlc->transmission,
-	       mu = m->output * (i->least_mu + x[f->first_mu + number]);
+	       mu = m->output * sp_aperture_mu(m, x, (size_t)(f - m->fields->fields), number);
 	double by_mu = 0.0, mu_change = p->change ? m->output * p->change[f->first_mu + number] : 0.0;
 
 	for (size_t k = 0; k < t->n; k++) {
@@ -202,6 +209,18 @@ static void push_absolute(void *context, double *weights_out, const double *x, c
 	pass_all(m, &(pass){.weights = weights_out, .change = change, .absolute = true}, x);
 }
 
+/* Monitor units at their most cannot grow. */
+static void keep_mu(const sp_aperture_map *m, const double *x, double *out)
+{
+	for (size_t i = 0; i < m->fields->n_fields; i++) {
+		const sp_field *f = &m->fields->fields[i];
+
+		for (size_t k = 0; k < f->n_intervals; k++)
+			if (is_at_most(&f->intervals[k], f->intervals[k].least_mu + x[f->first_mu + k] + 1e-9))
+				out[f->first_mu + k] = fmax(0.0, out[f->first_mu + k]);
+	}
+}
+
 /* A closed pair cannot close further: where its ends would, only their common motion is left. */
 static void keep_gaps(const sp_aperture_map *m, const double *x, double *out)
 {
@@ -234,9 +253,11 @@ static void pull_back(void *context, double *out, const double *x, const double 
 			out[k] = 1.0;
 	if (!absolute && !m->leaves_fixed)
 		keep_gaps(m, x, out);
+	if (!absolute)
+		keep_mu(m, x, out);
 }
 
-/* Ends that have crossed go back to where they act. */
+/* Ends that have crossed, and monitor units above their most, go back to where they act. */
 static void settle(void *context, double *x)
 {
 	sp_aperture_map *m = context;
@@ -244,6 +265,8 @@ static void settle(void *context, double *x)
 	for (size_t i = 0; i < m->fields->n_fields; i++) {
 		const sp_field *f = &m->fields->fields[i];
 
+		for (size_t k = 0; k < f->n_intervals; k++)
+			x[f->first_mu + k] = sp_aperture_mu(m, x, i, k) - f->intervals[k].least_mu;
 		for (size_t s = 0; s < f->n_states; s++)
 			for (size_t k = 0; k < f->n_pairs; k++) {
 				pair_ends e = ends_of(m, x, f, s, k);
@@ -264,8 +287,8 @@ static const double *field_ends(const sp_aperture_map *m, double *limits_mm, con
 	for (size_t s = 0; s < f->n_states; s++)
 		sp_aperture_leaves(m->leaves + s * 2 * f->n_pairs, m->leaves + (s * 2 + 1) * f->n_pairs, m, x, i, s);
 	for (size_t k = 0; k < f->n_intervals; k++)
-		limits_mm[k] = sp_interval_travel_mm(m->fields->machine, &f->intervals[k],
-		                                     sp_aperture_mu(m, x, i, k) / m->fractions);
+		/* what the gantry leaves them; monitor units may still fall, and more of them give more time */
+		limits_mm[k] = sp_interval_travel_mm(m->fields->machine, &f->intervals[k], 0.0);
 	return m->leaves;
 }
 

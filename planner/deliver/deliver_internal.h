@@ -20,4 +20,13 @@ typedef struct {
 sp_status sp_deliver_first_steps(sp_deliver_job *j);
 sp_status sp_deliver_first_arcs(sp_deliver_job *j);
 
+/* How an arc is cut: intervals of at most two degrees, and beams of the matrix that several of them share. */
+typedef struct {
+	size_t n_intervals, n_beams;
+	double step_deg;
+} sp_arc_plan;
+
+sp_arc_plan sp_deliver_arc_plan(const sp_deliver_options *o);
+double sp_deliver_beam_angle(const sp_deliver_options *o, size_t beam);
+
 #endif

@@ -31,7 +31,7 @@ typedef struct {
 	size_t from, to;                   /* states of the field: the same where nothing moves */
 	size_t beam;                       /* of the matrix */
 	double travel_deg;                 /* of the gantry, 0 or more */
-	double least_mu;                   /* of the course */
+	double least_mu, most_mu;          /* of the course; most_mu 0: no limit */
 } sp_interval;
 
 typedef struct {

@@ -289,6 +289,9 @@ sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_pr
                           const sp_machine *machine, const sp_matter *matter, sp_device *device,
                           const sp_plan_options *options, const sp_deliver_options *deliver, sp_error *err)
 {
+	sp_plan_options own = *options;
+	const sp_arc_plan arc = sp_deliver_arc_plan(deliver);
+	double *angles = NULL;
 	sp_deliver_job j = {.machine = machine, .options = deliver, .mu_factor = 1.0, .err = err};
 	sp_delivered_plan *p = sp_alloc_array(1, sizeof *p);
 	sp_status st;
@@ -296,9 +299,21 @@ sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_pr
 	*out = NULL;
 	if (!p)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
-	if ((st = sp_plan_session_open(&j.session, c, protocol, dose_gy, machine, matter, device, options, err)) ==
-	    SP_OK)
+	if (deliver->technique == SP_BEAM_VMAT) {
+		/* collimator 0: seen from all round, the cord lies along y on average */
+		if (!(angles = sp_alloc_array(arc.n_beams, sizeof *angles))) {
+			free(p);
+			return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
+		}
+		for (size_t b = 0; b < arc.n_beams; b++)
+			angles[b] = sp_deliver_beam_angle(deliver, b);
+		own.angles_deg = angles;
+		own.n_angles = arc.n_beams;
+	}
+	st = sp_plan_session_open(&j.session, c, protocol, dose_gy, machine, matter, device, &own, err);
+	if (st == SP_OK)
 		st = run(&j, p, matter, device);
+	free(angles);
 	sp_aperture_map_destroy(j.map);
 	sp_fields_destroy(j.fields);
 	if (st == SP_OK) {

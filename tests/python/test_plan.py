@@ -152,7 +152,7 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
     (['CASE', '-o', 'p.h5', '--grid-mm', 'nan'], "'nan' is no good value for --grid-mm"),
     (['CASE', '-o', 'p.h5', '--beams', '0,,40'], "'0,,40' is no good value for --beams"),
     (['CASE', '-o', 'p.h5', '--beams', '0,400'], "'0,400' is no good value for --beams"),
-    (['CASE', '-o', 'p.h5', '--technique', 'vmat'], 'vmat'),
+    (['CASE', '-o', 'p.h5', '--technique', 'cobalt'], 'cobalt'),
     (['CASE', '-o', 'p.h5', '--engine', 'magic'], 'magic'),
     (['CASE', '-o', 'p.h5', '--engine', 'mc', '--uncertainty', '1'], "'1'"),
     (['CASE', '-o', 'p.h5', '--engine', 'mc', '--seed', '-1'], '-1'),
@@ -211,3 +211,19 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
         f['beams/1/jaws_mm'][0, 0] = -240.0
     checked = run(spineplan, 'check', plan)
     assert checked.returncode == 1 and 'the largest field is 400' in checked.stdout
+
+
+def test_a_vmat_plan_keeps_every_rule_of_the_machine(spineplan, thoracic, tmp_path):
+    plan = tmp_path / 'plan.h5'
+    done = run(spineplan, 'plan', thoracic, '-o', plan, '--technique', 'vmat', '--arc', '185,225', '--machine', 'generic-6fff',
+               '--grid-mm', 6, '--uncertainty', '5%', '--json')
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['provenance']['segments'] == 2 * 20
+    with h5py.File(plan) as f:
+        first, back = f['beams/0'], f['beams/1']
+        assert list(first['gantry_deg'][[0, -1]]) == [185.0, 225.0] and first['gantry_turn'][0] == 1
+        assert list(back['gantry_deg'][[0, -1]]) == [225.0, 185.0] and back['gantry_turn'][0] == -1
+        assert np.abs(np.diff(first['gantry_deg'])).max() <= 2.0 + 1e-9
+        assert (first['collimator_deg'][0], back['collimator_deg'][0]) == (90.0, 0.0)
+    checked = run(spineplan, 'check', plan, '--json')
+    assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
