@@ -73,7 +73,7 @@ static sp_status choose(size_t *out, const sp_device_info *infos, size_t n, cons
 	for (size_t i = 0; i < n && used < sizeof there; i++)
 		used += (size_t)snprintf(there + used, sizeof there - used, "%s%zu = %s (%s)", i ? ", " : "", i,
 		                         infos[i].name, infos[i].platform);
-	return sp_fail(err, SP_DEVICE, "no OpenCL device fits '%s'; there is: %s", selector, there);
+	return sp_fail(err, SP_DEVICE, "no OpenCL device fits '%s'; there is: %s", selector ? selector : "", there);
 }
 
 /* Do they round alike? */

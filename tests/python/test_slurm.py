@@ -55,6 +55,39 @@ def running(out):
     return {name: r for name, r in records(out).items() if r['status'] == 'running' and name != 'broken'}
 
 
+def state_of(pid):
+    try:
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return ''
+
+
+def waits_for(pid, number):
+    """Was the stopped process sent the signal?"""
+    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
+    return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith(('ShdPnd', 'SigPnd')))
+
+
+def held(out, wanted=None):
+    """(case, record, pid of its program) of a running case whose program is now stopped: it cannot end before what comes."""
+    for name, record in running(out).items():
+        if wanted and name != wanted:
+            continue
+        for children in pathlib.Path(f'/proc/{record["pid"]}/task').glob('*/children'):
+            try:
+                pids = children.read_text().split()
+            except OSError:
+                continue  # ended meanwhile
+            for pid in pids:
+                if state_of(pid) in 'ZX':
+                    continue
+                os.kill(int(pid), signal.SIGSTOP)
+                wait_until(lambda pid=pid: state_of(pid) in ('', 'T', 'X', 'Z'))
+                if state_of(pid) == 'T':
+                    return name, record, int(pid)
+    return None
+
+
 def dose_of(path):
     with h5py.File(path) as f:
         return f['dose/dose_gy'][...]
@@ -62,7 +95,7 @@ def dose_of(path):
 
 @pytest.fixture(scope='module')
 def cohort(cluster, tmp_path_factory):
-    """19 cases and a broken one; of the first tasks one is killed, and all that run a little later are pre-empted."""
+    """19 cases and a broken one; one of the first tasks is killed, and all that run after that are pre-empted."""
     folder = tmp_path_factory.mktemp('slurm')
     cases, out = folder / 'cases', folder / 'out'
     cases.mkdir()
@@ -72,9 +105,9 @@ def cohort(cluster, tmp_path_factory):
     done = cluster.run(SLURM, 'cohort', cases, '-o', out, '--gpus', '1', '--cpus-per-task', '1', '--partition', 'main',
                        '--time', '10', '--no-report', '--', *PLAN_OPTIONS)
     assert done.returncode == 0, done.stderr
-    killed, record = next(iter(wait_until(lambda: running(out)).items()))
+    killed, record, _ = wait_until(lambda: held(out))
     os.kill(record['pid'], signal.SIGKILL)
-    wait_until(lambda: len(running(out)) >= 2)
+    wait_until(lambda: (found := held(out)) and found[0] != killed)
     # takes all four processors; asked for like this Slurm looks at once, not at its next round
     urgent = cluster.run('salloc', '-p', 'urgent', '-c', '4', 'true')
     assert urgent.returncode == 0, urgent.stderr
@@ -122,9 +155,12 @@ def test_a_dose_in_parts_has_the_bits_of_one_run(cluster, cohort, tmp_path):
     assert done.returncode == 0, done.stderr
     log = tmp_path / 'dose.h5.parts' / 'logs' / '00002.txt'
     wait_until(lambda: log.exists() and 'starts after' in log.read_text())
+    _, _, part = wait_until(lambda: held(tmp_path / 'dose.h5.parts', '00002'))
     # what Slurm sends when the time limit is near
     job = records(tmp_path / 'dose.h5.parts')['00002']['job']
     assert cluster.run('scancel', '--signal', 'TERM', '--batch', job).returncode == 0
+    wait_until(lambda: waits_for(part, signal.SIGTERM))
+    os.kill(part, signal.SIGCONT)
     cluster.wait_for_all_jobs(60)
     assert records(tmp_path / 'dose.h5.parts')['00002']['interruptions'] == 1
     assert 'goes on after' in log.read_text()
