@@ -12,8 +12,8 @@
 #include "matter.h"
 
 /* The machine of a delivery with its leaves. machine, mlc: names or paths that stand before those in the delivery, or
- * NULL. Where nobody names the leaves, they are the machine's, or the shipped ones whose leaves are as wide as the
- * delivery's. */
+ * NULL. Where nobody names the leaves, they are the machine's, or the shipped ones with the edges of the delivery's;
+ * where none has them, those of the nearest width with the delivery's edges, with a warning. */
 sp_status sp_delivery_machine(sp_machine **out, const sp_delivery *d, const char *machine, const char *mlc,
                               sp_error *err);
 

@@ -32,6 +32,7 @@ sp_status sp_plan_write(const sp_plan *p, const char *path, sp_error *err);
 typedef struct {
 	sp_case *c; /* structures, prescription, CT: enough to evaluate again without the case file */
 	char *technique, *machine;
+	unsigned fractions; /* that an imported plan says itself; 0: those of its case count */
 	sp_beam_set *beams; /* of a fluence plan, else NULL */
 	double *weights;
 	sp_delivery *delivery; /* of a plan with control points, else NULL */

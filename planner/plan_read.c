@@ -266,6 +266,18 @@ static sp_status read_text(char **out, sp_h5_in *f, const char *attribute, sp_er
 	return st;
 }
 
+static sp_status read_fractions(sp_plan_content *p, sp_h5_in *f, sp_error *err)
+{
+	double n = 0.0;
+	bool found = false;
+	sp_status st = sp_h5_get_numbers(&n, 1, &found, f, "/", "fractions", err);
+
+	if (st == SP_OK && found && !(n >= 1.0 && n <= 1000.0))
+		return sp_fail(err, SP_BAD_INPUT, "%s:/ fractions is %g, expected 1 to 1000", sp_h5_path(f), n);
+	p->fractions = (unsigned)n;
+	return st;
+}
+
 /* True where an object is there, or has to be. */
 static sp_status is_wanted(bool *out, sp_h5_in *f, const char *path, bool whole, sp_error *err)
 {
@@ -282,7 +294,7 @@ static sp_status read_all(sp_plan_content *p, sp_h5_in *f, bool whole, sp_error 
 	sp_status st;
 
 	if ((st = check_format(f, err)) != SP_OK || (st = read_text(&p->technique, f, "technique", err)) != SP_OK ||
-	    (st = read_text(&p->machine, f, "machine", err)) != SP_OK ||
+	    (st = read_text(&p->machine, f, "machine", err)) != SP_OK || (st = read_fractions(p, f, err)) != SP_OK ||
 	    (st = is_wanted(&has_case, f, "/case", whole, err)) != SP_OK ||
 	    (st = is_wanted(&has_dose, f, "/dose/dose_gy", whole, err)) != SP_OK ||
 	    (has_case && (st = sp_case_read_group(&p->c, f, "/case", err)) != SP_OK) ||

@@ -125,6 +125,29 @@ static void leaves_are_those_of_the_machines_beam(void **state)
 	unlink("leaves_test.yaml");
 }
 
+static void leaves_take_other_edges_and_keep_all_else(void **state)
+{
+	const double four[5] = {-20.0, -10.0, 0.0, 5.0, 15.0}, narrow[3] = {-1.0, 0.0, 0.9},
+	             falling[3] = {0.0, 5.0, 4.0};
+	sp_mlc *mlc = NULL;
+	sp_error err = {0};
+	double gap;
+
+	(void)state;
+	assert_int_equal(sp_mlc_read(&mlc, "millennium-120", NULL), SP_OK);
+	gap = mlc->leaf_gap_mm;
+	assert_int_equal(sp_mlc_reshape(mlc, four, 4, NULL), SP_OK);
+	assert_int_equal(mlc->n_pairs, 4);
+	assert_memory_equal(mlc->boundaries_mm, four, sizeof four);
+	assert_true(mlc->leaf_gap_mm == gap && mlc->distance_mm == 510.0);
+	assert_true(sp_mlc_width_mm(mlc->boundaries_mm, 4) == 5.0);
+	assert_int_equal(sp_mlc_reshape(mlc, narrow, 2, &err), SP_BAD_INPUT);
+	assert_non_null(strstr(err.text, "boundaries_mm[2] is 0.9"));
+	assert_int_equal(sp_mlc_reshape(mlc, falling, 2, NULL), SP_BAD_INPUT);
+	assert_int_equal(mlc->n_pairs, 4);
+	sp_mlc_destroy(mlc);
+}
+
 static void an_unknown_name_lists_what_there_is(void **state)
 {
 	sp_machine *m = NULL;
@@ -139,9 +162,10 @@ static void an_unknown_name_lists_what_there_is(void **state)
 	err = (sp_error){0};
 	assert_int_equal(sp_mlc_read(&mlc, "hd121", &err), SP_BAD_INPUT);
 	assert_null(mlc);
-	assert_string_equal(err.text,
-	                    "no leaf file is called 'hd121'; there are hd120, millennium-120, or give the path "
-	                    "of a YAML file");
+	assert_string_equal(
+	        err.text,
+	        "no leaf file is called 'hd121'; there are agility-160, hd120, millennium-120, or give the path "
+	        "of a YAML file");
 }
 
 static void a_wrong_file_is_refused_with_its_name_and_key(void **state)
@@ -245,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_shipped_machine_is_read_by_its_name_and_takes_either_leaves),
 	        cmocka_unit_test(leaves_are_those_of_the_machines_beam),
+	        cmocka_unit_test(leaves_take_other_edges_and_keep_all_else),
 	        cmocka_unit_test(an_unknown_name_lists_what_there_is),
 	        cmocka_unit_test(a_wrong_file_is_refused_with_its_name_and_key),
 	        cmocka_unit_test(a_wrong_number_is_refused_with_its_name_and_key),

@@ -1,9 +1,12 @@
 /* Leaf files: YAML checked against a schema. */
 #include "mlc.h"
 
+#include "alloc.h"
 #include "named_file.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 extern const sp_embedded sp_mlc_files[]; /* engine/beam/mlc, embedded by the build */
 
@@ -39,6 +42,18 @@ static const cyaml_schema_field_t fields[] = {
 
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, sp_mlc, fields)};
 
+static sp_status check_boundaries(const double *mm, size_t n, double tongue_mm, const char *path, sp_error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(fabs(mm[i]) <= 250.0) || (i && !(mm[i] >= mm[i - 1] + fmax(0.5, 2.0 * tongue_mm))))
+			return sp_fail(
+			        err, SP_BAD_INPUT,
+			        "%s: boundaries_mm[%zu] is %g, expected numbers from -250 to 250 that rise by the "
+			        "width of a leaf",
+			        path, i, mm[i]);
+	return SP_OK;
+}
+
 static sp_status check(const sp_mlc *m, const char *path, sp_error *err)
 {
 	const sp_named_range ranges[] = {
@@ -55,14 +70,8 @@ static sp_status check(const sp_mlc *m, const char *path, sp_error *err)
 	};
 	sp_status st = sp_named_file_check(ranges, sizeof ranges / sizeof *ranges, path, err);
 
-	for (unsigned i = 0; st == SP_OK && i < m->n_boundaries; i++)
-		if (!(fabs(m->boundaries_mm[i]) <= 250.0) ||
-		    (i && !(m->boundaries_mm[i] >= m->boundaries_mm[i - 1] + fmax(0.5, 2.0 * m->tongue_mm))))
-			return sp_fail(
-			        err, SP_BAD_INPUT,
-			        "%s: boundaries_mm[%u] is %g, expected numbers from -250 to 250 that rise by the "
-			        "width of a leaf",
-			        path, i, m->boundaries_mm[i]);
+	if (st == SP_OK)
+		st = check_boundaries(m->boundaries_mm, m->n_boundaries, m->tongue_mm, path, err);
 	for (unsigned i = 0; st == SP_OK && i < m->n_beams; i++) {
 		const sp_named_range of_beam[] = {
 		        {"energy_mv", m->beams[i].energy_mv, 1.0, 30.0},
@@ -111,6 +120,28 @@ void sp_mlc_choose_beam(sp_mlc *m, double energy_mv, int flattened)
 	}
 	m->transmission = best->transmission;
 	m->leaf_gap_mm = best->leaf_gap_mm;
+}
+
+sp_status sp_mlc_reshape(sp_mlc *m, const double *boundaries_mm, size_t n_pairs, sp_error *err)
+{
+	double *own;
+	sp_status st = check_boundaries(boundaries_mm, n_pairs + 1, m->tongue_mm, m->name, err);
+
+	if (st != SP_OK)
+		return st;
+	if (!(own = sp_alloc_array(n_pairs + 1, sizeof *own)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu pairs of leaves", n_pairs);
+	memcpy(own, boundaries_mm, (n_pairs + 1) * sizeof *own);
+	free(m->boundaries_mm);
+	m->boundaries_mm = own;
+	m->n_pairs = (unsigned)n_pairs;
+	m->n_boundaries = m->n_pairs + 1;
+	return SP_OK;
+}
+
+double sp_mlc_width_mm(const double *boundaries_mm, size_t n_pairs)
+{
+	return boundaries_mm[n_pairs / 2 + 1] - boundaries_mm[n_pairs / 2];
 }
 
 void sp_mlc_destroy(sp_mlc *m)

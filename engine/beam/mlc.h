@@ -1,7 +1,9 @@
-/* The multileaf collimator: a YAML file, or one of those shipped with the program by name ("millennium-120", "hd120").
- */
+/* The multileaf collimator: a YAML file, or one of those shipped with the program by name ("millennium-120", "hd120",
+ * "agility-160"). */
 #ifndef SP_MLC_H
 #define SP_MLC_H
+
+#include <stddef.h>
 
 #include "status.h"
 
@@ -38,6 +40,14 @@ sp_status sp_mlc_read(sp_mlc **out, const char *name_or_path, sp_error *err);
 
 /* Sets transmission and leaf_gap_mm to those of the nearest energy, flattened or not as asked where there is such. */
 void sp_mlc_choose_beam(sp_mlc *m, double energy_mv, int flattened);
+
+/* Gives the leaves other edges across their motion (n_pairs + 1, mm in the isocentre plane, ascending) and leaves all
+ * else as it is, for a bank that has no file of its own. SP_BAD_INPUT where leaves are narrower than twice the tongue.
+ */
+sp_status sp_mlc_reshape(sp_mlc *m, const double *boundaries_mm, size_t n_pairs, sp_error *err);
+
+/* Width of the leaves next to the axis, mm. */
+double sp_mlc_width_mm(const double *boundaries_mm, size_t n_pairs);
 
 void sp_mlc_destroy(sp_mlc *m);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "open_field.h"
+#include "plan_file.h"
 #include "status.h"
 
 /* What only Monte Carlo can do or needs. */
@@ -32,6 +33,10 @@ typedef struct {
 
 /* 0 to go on, or the exit status plus one. */
 int sp_dose_parse(sp_dose_options *o, int argc, char **argv);
+
+/* Of a plan with control points: its isocentres have to lie in the case's CT or near it; *fractions: the plan's, else
+ * the case's, else 1. */
+sp_status sp_dose_check_delivery(unsigned *fractions, const sp_plan_content *plan, const sp_case *c, sp_error *err);
 
 sp_status sp_dose_pencil(const sp_dose_options *o, sp_error *err);
 sp_status sp_dose_montecarlo(const sp_dose_options *o, sp_error *err);

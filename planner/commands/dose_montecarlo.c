@@ -28,6 +28,7 @@
 typedef struct {
 	sp_case *c;
 	sp_plan_content *plan;
+	unsigned fractions; /* of a plan with control points */
 	sp_machine *machine;
 	sp_matter *matter;
 	sp_device *device;
@@ -94,6 +95,8 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 	sha = w->plan ? json_string_value(json_object_get(w->plan->provenance, "case_sha256")) : NULL;
 	if (sha && strcmp(sha, w->c->sha256) != 0)
 		sp_log_warning("%s was made for another case than %s", o->plan_path, o->case_path);
+	if (w->plan && w->plan->delivery && (st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) != SP_OK)
+		return st;
 	if (w->plan && w->plan->delivery) /* its spectrum comes with the beams */
 		return sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
 	if ((st = sp_machine_read(&w->machine,
@@ -118,8 +121,7 @@ static sp_status make_beams(work *w, const sp_dose_options *o, sp_error *err)
 	if (w->plan && w->plan->delivery) {
 		st = sp_mc_beams_of_delivery(&w->beams, w->plan->delivery, w->machine, w->c->patient_position,
 		                             w->matter, err);
-		if (st == SP_OK && w->c->prescription.present && w->c->prescription.fractions > 0)
-			w->beams.particles *= w->c->prescription.fractions; /* the plan's monitor units are one's */
+		w->beams.particles *= w->fractions; /* the plan's monitor units are one's */
 		return st == SP_OK ? sp_spectrum_copy(&w->spectrum, w->beams.head->spectra, err) : st;
 	}
 	if (w->plan)

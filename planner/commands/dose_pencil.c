@@ -18,6 +18,7 @@
 typedef struct {
 	sp_case *c;
 	sp_plan_content *plan;
+	unsigned fractions; /* of a plan with control points */
 	sp_machine *machine;
 	sp_matter *matter;
 	sp_device *device;
@@ -76,11 +77,9 @@ static sp_status choose_grid(work *w, const sp_dose_options *o, sp_error *err)
 	return sp_setup_dose_grid(&w->grid, w->c, o->has_grid ? o->grid_mm : fine_mm, err);
 }
 
-/* Of all fractions, where the case says how many. */
+/* Of all fractions. */
 static sp_status compute_delivery(work *w, sp_error *err)
 {
-	const sp_prescription *p = &w->c->prescription;
-	float fractions = p->present && p->fractions > 0 ? (float)p->fractions : 1.0f;
 	size_t n = sp_grid_voxels(&w->grid);
 	sp_status st;
 
@@ -93,7 +92,7 @@ static sp_status compute_delivery(work *w, sp_error *err)
 	st = sp_delivery_dose_pencil(w->dose, w->device, w->c, w->matter, w->red, w->machine, w->plan->delivery,
 	                             &w->grid, 0.0, err);
 	for (size_t v = 0; st == SP_OK && v < n; v++)
-		w->dose[v] *= fractions;
+		w->dose[v] *= (float)w->fractions;
 	return st;
 }
 
@@ -107,14 +106,16 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 		return st;
 	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;
-	if (w->plan && w->plan->delivery)
-		st = sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
-	else
+	if (w->plan && w->plan->delivery) {
+		if ((st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) == SP_OK)
+			st = sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
+	} else {
 		st = sp_machine_read(&w->machine,
 		                     o->machine                    ? o->machine
 		                     : w->plan && w->plan->machine ? w->plan->machine
 		                                                   : "generic-6mv",
 		                     err);
+	}
 	if (st != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&w->device, o->device, err)) != SP_OK || (st = choose_grid(w, o, err)) != SP_OK)
 		return st;

@@ -30,6 +30,8 @@ class Beam:
     leaves_mm: np.ndarray = None   # n x 2 x pairs
     leaf_boundaries_mm: np.ndarray = None  # pairs + 1
     leaf_axis: str = ''            # x: leaves move along x (MLCX); y: along y
+    number: int = 0                # in the RTPLAN
+    fluence_mode: str = ''         # what a non-standard fluence is called, where it is not FFF
     warnings: tuple = ()
 
 
@@ -56,9 +58,18 @@ def _refuse_unusual(beam):
     number = beam.get('BeamNumber', '?')
     if str(beam.get('RadiationType', 'PHOTON')) != 'PHOTON':
         raise BadInput(f'beam {number} is of {beam.RadiationType}: only photons are planned here')
-    for tag, what in (('NumberOfWedges', 'wedges'), ('NumberOfBlocks', 'blocks'), ('NumberOfCompensators', 'compensators')):
+    for tag, what in (('NumberOfWedges', 'wedges'), ('NumberOfBlocks', 'blocks'), ('NumberOfCompensators', 'compensators'),
+                      ('NumberOfBoli', 'boluses')):
         if int(beam.get(tag) or 0) > 0:
             raise BadInput(f'beam {number} has {what}, which the plan format has no place for')
+    if beam.get('ApplicatorSequence'):
+        raise BadInput(f'beam {number} has an applicator, which the plan format has no place for')
+    for p in beam.get('ControlPointSequence') or []:
+        for tag, what in (('GantryPitchAngle', 'gantry'), ('TableTopPitchAngle', 'couch'), ('TableTopRollAngle', 'couch')):
+            tilt = float(p.get(tag) or 0)
+            if min(tilt % 360, -tilt % 360) > 0.01:
+                raise BadInput(f'beam {number} tilts its {what} by {tilt:g} degrees ({tag}), which the plan format has no '
+                               'place for')
 
 
 def _boundaries(mlc):
@@ -82,8 +93,11 @@ def _read_beam(beam, meterset, beam_dose):
     for p in points:
         for key, tag in (('gantry', 'GantryAngle'), ('collimator', 'BeamLimitingDeviceAngle'),
                          ('couch', 'PatientSupportAngle'), ('energy', 'NominalBeamEnergy')):
-            if p.get(tag) is not None:
-                now[key] = float(p.get(tag))
+            if p.get(tag) is None:
+                continue
+            if key == 'energy' and now['energy'] not in (None, float(p.get(tag))):
+                raise BadInput(f'beam {number} changes its energy between control points, which is not understood')
+            now[key] = float(p.get(tag))
         now['turn'] = str(p.get('GantryRotationDirection') or now['turn'])
         if p.get('IsocenterPosition'):
             centre = np.array([float(v) for v in p.IsocenterPosition])
@@ -110,15 +124,16 @@ def _read_beam(beam, meterset, beam_dose):
     if (np.diff(weights) < -1e-6).any() or not final > 0:
         raise BadInput(f'beam {number}: its cumulative meterset weights fall, or end at zero')
     fluence = next(iter(beam.get('PrimaryFluenceModeSequence') or []), {})
+    mode = safe_name(fluence.get('FluenceModeID') or 'FFF', 'FFF') if fluence.get('FluenceMode') == 'NON_STANDARD' else ''
+    is_fff = mode.upper() == 'FFF'
     warnings = ()
     if meterset is None:
         warnings = (f'beam {number}: the plan gives no monitor units; cumulative_mu holds weights up to 1',)
     return Beam(
         name=safe_name(beam.get('BeamName', ''), f'beam {number}'),
         machine=safe_name(beam.get('TreatmentMachineName', ''), ''),
-        energy_mv=now['energy'] if now['energy'] is not None else float('nan'),
-        is_fff=str(fluence.get('FluenceMode', '')) == 'NON_STANDARD' and
-        str(fluence.get('FluenceModeID', 'FFF')).upper() in ('FFF', ''),
+        number=number, fluence_mode='' if is_fff else mode, energy_mv=now['energy'] if now['energy'] is not None else float('nan'),
+        is_fff=is_fff,
         sad_mm=float(beam.get('SourceAxisDistance') or 1000.0), isocentre_mm=now['isocentre'],
         mu=meterset if meterset is not None else 0.0, beam_dose_gy=beam_dose,
         gantry_deg=np.array([r[0] for r in rows]), collimator_deg=np.array([r[1] for r in rows]),
@@ -129,8 +144,9 @@ def _read_beam(beam, meterset, beam_dose):
         leaf_axis=str(mlc.RTBeamLimitingDeviceType)[-1].lower() if mlc is not None else '', warnings=warnings)
 
 
-def read_plan(d, group_number=None):
-    """Returns (beams, prescription, patient position, beams left out) of one fraction group."""
+def read_plan(d, group_number=None, numbers=None):
+    """Returns (beams, prescription, patient position, beams left out) of one fraction group; numbers: of the beams wanted,
+    or None for all."""
     groups = list(d.get('FractionGroupSequence') or [])
     chosen = [g for g in groups if group_number in (None, int(g.FractionGroupNumber))]
     if groups and len(chosen) != 1:
@@ -147,12 +163,18 @@ def read_plan(d, group_number=None):
     for b in d.get('BeamSequence') or []:
         number, delivery = int(b.BeamNumber), str(b.get('TreatmentDeliveryType') or 'TREATMENT')
         if delivery not in ('TREATMENT', 'CONTINUATION') or (metersets and number not in metersets):
-            left_out.append(f'{number} ({delivery.lower()})')
+            left_out.append(f'{number} ({delivery.lower()}): not a treatment beam of this fraction group')
+            continue
+        if numbers is not None and number not in numbers:
+            left_out.append(f'{number}: not asked for')
             continue
         unit = str(b.get('PrimaryDosimeterUnit') or 'MU')
         if unit != 'MU':
             raise BadInput(f'beam {number} is metered in {unit}, expected MU')
         beams.append(_read_beam(b, metersets.get(number), doses.get(number, float('nan'))))
+    missing = sorted(set(numbers or ()) - {b.number for b in beams})
+    if missing:
+        raise BadInput(f'{d.filename} has no treatment beam {", ".join(map(str, missing))}')
     if not beams:
         raise BadInput(f'{d.filename} has no treatment beam')
     prescription = {}

@@ -148,6 +148,8 @@ def read_contents(path):
             prescription = own(f, 'prescription', required=False)
         if prescription is not None:
             c.prescription = {k: (text(v) if isinstance(v, (bytes, str)) else v.item()) for k, v in prescription.attrs.items()}
+        if f.attrs.get('fractions'):  # of an imported plan: what its RTPLAN says stands before the case
+            c.prescription['fractions'] = int(f.attrs['fractions'])
         _beams(f, c)
         for name in (own(f, 'dvh', required=False) or {}):
             dose, volume = own(f, f'dvh/{name}/dose_gy'), own(f, f'dvh/{name}/volume_cc')

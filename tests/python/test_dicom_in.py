@@ -280,8 +280,40 @@ def _moving(d):
     d.BeamSequence[0].ControlPointSequence[1].IsocenterPosition = [0, 0, 0]
 
 
+def _bolus(d):
+    d.BeamSequence[0].NumberOfBoli = 1
+
+
+def _tilted(d):
+    d.BeamSequence[0].ControlPointSequence[0].TableTopPitchAngle = 1.5
+
+
+def _two_energies(d):
+    d.BeamSequence[0].ControlPointSequence[1].NominalBeamEnergy = 10
+
+
+def _fifteen(d):
+    d.BeamSequence[0].ControlPointSequence[0].NominalBeamEnergy = 15
+
+
+def _no_energy(d):
+    del d.BeamSequence[0].ControlPointSequence[0].NominalBeamEnergy
+
+
+def _other_fluence(d):
+    mode = pydicom.Dataset()
+    mode.FluenceMode, mode.FluenceModeID = 'NON_STANDARD', 'SRS'
+    d.BeamSequence[0].PrimaryFluenceModeSequence = [mode]
+
+
+def _unknown_device(d):
+    d.BeamSequence[0].BeamLimitingDeviceSequence[0].RTBeamLimitingDeviceType = 'CONE'
+
+
 @pytest.mark.parametrize('spoil, sentence', [
-    (_wedge, 'beam 1 has wedges'), (_electrons, 'is of ELECTRON'), (_falling, 'weights fall'),
+    (_bolus, 'beam 1 has boluses'), (_tilted, 'tilts its couch by 1.5 degrees'), (_two_energies, 'changes its energy'),
+    (_fifteen, 'beam 1 is of 15 MV; there are machines of 6 and 10 MV'), (_no_energy, 'beam 1 is of unknown energy'),
+    (_other_fluence, 'beam 1 is of 6 MV (SRS)'), (_unknown_device, 'device of type CONE'), (_wedge, 'beam 1 has wedges'), (_electrons, 'is of ELECTRON'), (_falling, 'weights fall'),
     (_moving, 'moves its isocentre')])
 def test_plans_that_cannot_be_told_are_refused(tmp_path, monkeypatch, capsys, spoil, sentence):
     d = pydicom.dcmread(INTEROP / 'rtplan.dcm')
@@ -289,6 +321,23 @@ def test_plans_that_cannot_be_told_are_refused(tmp_path, monkeypatch, capsys, sp
     d.save_as(tmp_path / 'p.dcm')
     status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', tmp_path / 'p.h5')
     assert status == 2 and sentence in said and not (tmp_path / 'p.h5').exists()
+
+
+def test_beams_of_several_machines_are_taken_one_machine_at_a_time(tmp_path, monkeypatch, capsys):
+    d = pydicom.dcmread(INTEROP / 'vmat_example.dcm', force=True)
+    d.BeamSequence[1].ControlPointSequence[0].NominalBeamEnergy = 10
+    d.save_as(tmp_path / 'p.dcm')
+    out = tmp_path / 'p.h5'
+
+    status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', out)
+    assert status == 2 and 'beam 1: generic-6mv; beam 2: generic-10mv; take those of one with --beams' in said
+    status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', out, '--beams', '2')
+    assert status == 0 and 'left out beam 1: not asked for' in said
+    with h5py.File(out) as f:
+        assert len(f['beams']) == 1 and f.attrs['machine'] == 'generic-10mv'
+    for wish, sentence in (('3', 'has no treatment beam 3'), ('a', 'expected numbers with commas between them')):
+        status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', tmp_path / 'q.h5', '--beams', wish)
+        assert status == 2 and sentence in said and not (tmp_path / 'q.h5').exists()
 
 
 @pytest.mark.parametrize('name', ['rtdose', 'rtdose_rle', 'rtdose_expb'])

@@ -240,7 +240,8 @@ def test_arcs_come_back_as_they_were(arcs, tmp_path):
 
 @pytest.mark.parametrize('name', ['24mm_x_20mm_rectangle', 'FFF_example', 'rtplan'])
 def test_static_fields_come_back_as_they_were(tmp_path, name):
-    assert call(rtplan2h5, DATA / 'interop' / f'{name}.dcm', '--case', DATA / 'tg119.h5', '-o', tmp_path / 'a.h5') == 0
+    assert call(rtplan2h5, DATA / 'interop' / f'{name}.dcm', '--case', DATA / 'tg119.h5', '-o', tmp_path / 'a.h5',
+                '--isocentre', '0,0,0') == 0
     assert call(plan2dicom, tmp_path / 'a.h5', '-o', tmp_path / 'out') == 0
     assert call(rtplan2h5, tmp_path / 'out' / 'RP.dcm', '-o', tmp_path / 'b.h5') == 0
     if shutil.which('dciodvfy'):
