@@ -66,7 +66,7 @@ static void what_is_read_is_what_was_written(void **state)
 	float *bixels = random_vector(3 * f->matrix.n_columns, 3);
 	sp_error err = {0};
 
-	assert_ok(sp_influence_write(m, bixels, PATH, &err), &err);
+	assert_ok(sp_influence_write(m, bixels, NULL, PATH, &err), &err);
 	assert_ok(sp_influence_read(&back, f->device, PATH, &err), &err);
 	assert_int_equal(sp_influence_rows(back), f->matrix.n_rows);
 	assert_int_equal(sp_influence_columns(back), f->matrix.n_columns);
@@ -88,7 +88,7 @@ static void matrix_in_host_memory_is_written_and_read_the_same(void **state)
 	sp_influence *parts = matrix_of(f->small, &f->matrix, SP_PRODUCT_ROWS, false, true), *back;
 	sp_error err = {0};
 
-	assert_ok(sp_influence_write(parts, NULL, PATH, &err), &err);
+	assert_ok(sp_influence_write(parts, NULL, NULL, PATH, &err), &err);
 	assert_ok(sp_influence_read(&back, f->small, PATH, &err), &err);
 	assert_same_storage(parts, back);
 	sp_influence_destroy(back);
@@ -131,7 +131,7 @@ static void awkward_scales_and_touching_runs_survive(void **state)
 	assert_ok(sp_influence_create(&m, f->device, &grid, voxels, ROWS, COLUMNS, &err), &err);
 	assert_ok(sp_influence_append_csr(m, &rows, NULL, &err), &err);
 	assert_int_equal(m->parts[0].part.n_runs, 2 * ROWS);
-	assert_ok(sp_influence_write(m, NULL, PATH, &err), &err);
+	assert_ok(sp_influence_write(m, NULL, NULL, PATH, &err), &err);
 	assert_ok(sp_influence_read(&back, f->device, PATH, &err), &err);
 	assert_same_storage(m, back);
 	sp_influence_destroy(back);
@@ -146,7 +146,7 @@ static void empty_matrix_survives(void **state)
 	sp_influence *m = matrix_of(f->device, &c, SP_PRODUCT_ROWS, false, false), *back;
 	sp_error err = {0};
 
-	assert_ok(sp_influence_write(m, NULL, PATH, &err), &err);
+	assert_ok(sp_influence_write(m, NULL, NULL, PATH, &err), &err);
 	assert_ok(sp_influence_read(&back, f->device, PATH, &err), &err);
 	assert_int_equal(sp_influence_rows(back), 0);
 	assert_int_equal(sp_influence_columns(back), 4);
@@ -277,7 +277,7 @@ static void missing_file_and_folder_are_named(void **state)
 	assert_int_equal(sp_influence_read(&back, f->device, "no_such_file.h5", &err), SP_IO);
 	assert_non_null(strstr(err.text, "no_such_file.h5"));
 	memset(&err, 0, sizeof err);
-	assert_int_equal(sp_influence_write(m, NULL, "no_such_folder/m.h5", &err), SP_IO);
+	assert_int_equal(sp_influence_write(m, NULL, NULL, "no_such_folder/m.h5", &err), SP_IO);
 	assert_non_null(strstr(err.text, "no_such_folder/m.h5"));
 	sp_influence_destroy(m);
 }

@@ -57,11 +57,20 @@ sp_status sp_influence_from_csr(sp_influence **out, sp_device *d, const sp_grid 
                                 size_t n_rows, size_t n_columns, const uint64_t *indptr, const uint32_t *indices,
                                 const float *data, sp_error *err);
 
+/* What the columns are bixels of, for those who read the file. */
+typedef struct {
+	size_t n;
+	const double *setups; /* n x 6: gantry, collimator, couch (degrees), isocentre x, y, z (mm) */
+	const char *machine;
+	double energy_mv, sad_mm, bixel_mm;
+} sp_influence_beams;
+
 /* HDF5 group /influence of the file: CSR as scipy.sparse has it (data float32, indices uint32, indptr uint64,
  * attribute shape = voxels of the grid, bixels), spacing_mm, origin_mm, size, beside it `bixels` (per column: beam,
- * x_mm, y_mm, given by the caller as n_columns x 3 floats, or NULL). Streamed part by part. Reading gives the same
- * matrix bit for bit. */
-sp_status sp_influence_write(sp_influence *m, const float *bixels, const char *path, sp_error *err);
+ * x_mm, y_mm, given by the caller as n_columns x 3 floats, or NULL) and `beams` (or NULL). Streamed part by part.
+ * Reading gives the same matrix bit for bit. */
+sp_status sp_influence_write(sp_influence *m, const float *bixels, const sp_influence_beams *beams, const char *path,
+                             sp_error *err);
 sp_status sp_influence_read(sp_influence **out, sp_device *d, const char *path, sp_error *err);
 
 #endif

@@ -10,6 +10,8 @@
  *   row_scale  float32  of each row (cl_kernels/shared/influence_part.h)
  *   run_length uint32   entries of each run
  *   bixels     float32  (bixels, 3): beam, x_mm, y_mm
+ *   beams      float64  (beams, 6): gantry, collimator, couch (degrees), isocentre x, y, z (mm); attributes machine,
+ *                       energy_mv, sad_mm, bixel_mm
  *
  * store_read.c reads it. */
 #include "influence_internal.h"
@@ -137,7 +139,21 @@ static sp_status write_rest(csr_writer *w, const sp_influence *m, const float *b
 	return st;
 }
 
-sp_status sp_influence_write(sp_influence *m, const float *bixels, const char *path, sp_error *err)
+static sp_status write_beams(csr_writer *w, const sp_influence_beams *b, sp_error *err)
+{
+	static const char path[] = "/influence/beams";
+	const uint64_t dims[2] = {b->n, 6};
+	sp_status st = sp_h5_write(w->file, path, SP_H5_F64, 2, dims, false, b->setups, err);
+
+	if (st != SP_OK || (st = sp_h5_set_text(w->file, path, "machine", b->machine, err)) != SP_OK ||
+	    (st = sp_h5_set_numbers(w->file, path, "energy_mv", SP_H5_F64, 1, &b->energy_mv, err)) != SP_OK ||
+	    (st = sp_h5_set_numbers(w->file, path, "sad_mm", SP_H5_F64, 1, &b->sad_mm, err)) != SP_OK)
+		return st;
+	return sp_h5_set_numbers(w->file, path, "bixel_mm", SP_H5_F64, 1, &b->bixel_mm, err);
+}
+
+sp_status sp_influence_write(sp_influence *m, const float *bixels, const sp_influence_beams *beams, const char *path,
+                             sp_error *err)
 {
 	csr_writer w = {0};
 	sp_status st;
@@ -152,7 +168,8 @@ sp_status sp_influence_write(sp_influence *m, const float *bixels, const char *p
 		goto cleanup;
 	}
 	if ((st = sp_h5_create(&w.file, path, err)) == SP_OK && (st = begin_file(&w, m, err)) == SP_OK &&
-	    (st = write_parts(&w, m, err)) == SP_OK && (st = write_rest(&w, m, bixels, err)) == SP_OK)
+	    (st = write_parts(&w, m, err)) == SP_OK && (st = write_rest(&w, m, bixels, err)) == SP_OK &&
+	    (!beams || (st = write_beams(&w, beams, err)) == SP_OK))
 		st = sp_h5_commit(&w.file, err);
 cleanup:
 	sp_h5_abandon(w.file);

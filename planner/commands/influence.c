@@ -153,22 +153,37 @@ typedef struct {
 	sp_mc_influence_result mc;
 } result;
 
-static sp_status write_matrix(sp_influence *m, const sp_beam_set *beams, const char *path, sp_error *err)
+static sp_status write_matrix(sp_influence *m, const sp_beam_set *beams, const sp_machine *machine, const char *path,
+                              sp_error *err)
 {
 	float *bixels = sp_alloc_array(3 * beams->n_bixels, sizeof *bixels);
+	double *setups = sp_alloc_array(6 * beams->n_beams, sizeof *setups);
 	size_t n = 0;
 	sp_status st;
 
-	if (!bixels)
-		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu bixels", beams->n_bixels);
-	for (size_t b = 0; b < beams->n_beams; b++)
+	if (!bixels || !setups) {
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu bixels", beams->n_bixels);
+		goto cleanup;
+	}
+	for (size_t b = 0; b < beams->n_beams; b++) {
+		const sp_beam_setup *s = &beams->beams[b].setup;
+		const double six[6] = {s->gantry_deg,      s->collimator_deg,  s->couch_deg,
+		                       s->isocentre_mm[0], s->isocentre_mm[1], s->isocentre_mm[2]};
+
+		memcpy(setups + 6 * b, six, sizeof six);
 		for (size_t i = 0; i < beams->beams[b].n_bixels; i++) {
 			bixels[n++] = (float)b;
 			bixels[n++] = beams->beams[b].x_mm[i];
 			bixels[n++] = beams->beams[b].y_mm[i];
 		}
-	st = sp_influence_write(m, bixels, path, err);
+	}
+	st = sp_influence_write(m, bixels,
+	                        &(sp_influence_beams){beams->n_beams, setups, machine->name, machine->energy_mv,
+	                                              machine->sad_mm, beams->bixel_mm},
+	                        path, err);
+cleanup:
 	free(bixels);
+	free(setups);
 	return st;
 }
 
@@ -236,7 +251,7 @@ static sp_status run(result *r, options *o, sp_error *err)
 	              0.0,
 	              r->mc};
 	if (o->output)
-		st = write_matrix(m, beams, o->output, err);
+		st = write_matrix(m, beams, machine, o->output, err);
 	r->write_s = sp_clock_seconds() - start;
 cleanup:
 	sp_influence_destroy(m);

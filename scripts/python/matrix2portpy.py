@@ -1,11 +1,10 @@
 """Writes an influence matrix with its case in PortPy's folder layout (JSON for facts, HDF5 for numbers), so that PortPy
 can optimise on it. The layout is described at https://github.com/PortPy-Project/PortPy (data).
 
-CT and structures are sampled on the matrix's own grid. Beams must be those that the matrix was made for: the case's, or
---gantry.
+CT and structures are sampled on the matrix's own grid. Angles, isocentres and machine are those that the matrix tells.
 
 example: build/spineplan influence case.h5 -o matrix.h5 --beams 0,72,144,216,288 --grid-mm 3
-         scripts/matrix2portpy case.h5 matrix.h5 -o portpy/Patient_1 --gantry 0,72,144,216,288
+         scripts/matrix2portpy case.h5 matrix.h5 -o portpy/Patient_1
 """
 import argparse
 import json
@@ -13,6 +12,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.ndimage import map_coordinates
 from case_file import BadInput
 from mask_outline import outlines
 from own_objects import open_file, own
-from plan_contents import read_contents
+from plan_contents import read_contents, text
 from polygon_fill import coverage
 
 
@@ -29,18 +29,44 @@ def say(text):
     print(f'matrix2portpy: {text}', file=sys.stderr)
 
 
+@dataclass
+class Beam:
+    gantry_deg: float
+    collimator_deg: float
+    couch_deg: float
+    isocentre_mm: list
+    machine: str
+    energy_mv: float
+    sad_mm: float
+    bixel_mm: float
+
+
+def read_beams(f, path):
+    d = own(f, 'influence/beams', required=False)
+    if d is None:
+        raise BadInput(f'{path} does not tell its beams; make it again with spineplan influence')
+    if d.ndim != 2 or d.shape[1] != 6 or not np.isfinite(d[...]).all():
+        raise BadInput(f'{path}:/influence/beams is no table of six numbers a beam')
+    try:
+        of_all = [text(d.attrs['machine']), *(float(d.attrs[n]) for n in ('energy_mv', 'sad_mm', 'bixel_mm'))]
+    except KeyError as e:
+        raise BadInput(f'{path}:/influence/beams lacks an attribute: {e}') from None
+    return [Beam(*map(float, row[:3]), [float(v) for v in row[3:]], *of_all) for row in d[...]]
+
+
 def read_matrix(path):
     with open_file(path) as f:
         g = own(f, 'influence')
         parts = {n: own(f, f'influence/{n}') for n in ('data', 'indices', 'indptr', 'bixels')}
         m = {n: d[...] for n, d in parts.items()}
+        m['beams'] = read_beams(f, path)
         try:
             m['size'], m['shape'] = np.asarray(g.attrs['size'], int), np.asarray(g.attrs['shape'], int)
             m['spacing_mm'], m['origin_mm'] = np.asarray(g.attrs['spacing_mm'], float), np.asarray(g.attrs['origin_mm'], float)
         except KeyError as e:
             raise BadInput(f'{path}:/influence lacks an attribute: {e}') from None
     if len(m['indptr']) != m['shape'][0] + 1 or m['bixels'].shape != (m['shape'][1], 3) or \
-            np.prod(m['size']) != m['shape'][0]:
+            np.prod(m['size']) != m['shape'][0] or (m['bixels'][:, 0] >= len(m['beams'])).any():
         raise BadInput(f'{path}:/influence does not fit its own shape')
     return m
 
@@ -77,31 +103,6 @@ def ct_on(contents, m):
                            cval=-1000).astype(np.int16)
 
 
-def gantry_angles(contents, case_beams, wish, n):
-    angles = wish or case_beams or [40.0 * i for i in range(9)]
-    if len(angles) != n:
-        raise BadInput(f'the matrix has {n} beams and there are {len(angles)} gantry angles; give them with --gantry, in '
-                       'the order of spineplan influence --beams')
-    return angles
-
-
-def case_angles(path):
-    with open_file(path) as f:
-        beams = own(f, 'beams', required=False)
-        return [float(own(f, f'beams/{k}').attrs['gantry_deg']) for k in beams] if beams is not None else None
-
-
-def isocentre(contents):
-    """The centre of the target, where the beams of a case aim."""
-    name = contents.prescription.get('target')
-    target = next((s for s in contents.structures if s.name == name), None) or \
-        next((s for role in ('ptv', 'ctv', 'gtv') for s in contents.structures if s.role == role), None)
-    if target is None or not target.polygons:
-        return [0.0, 0.0, 0.0]
-    points = np.concatenate(target.polygons)
-    return [float(v) for v in (points.min(0) + points.max(0)) / 2]
-
-
 def write_json(path, value):
     path.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')
 
@@ -116,10 +117,11 @@ def _rectangle(x, y, bixel_mm):
     return xs.ravel(), ys.ravel(), row * nx + column, (ny, nx)
 
 
-def write_beam(folder, number, m, gantry_deg, centre_mm, bixel_mm, names):
+def write_beam(folder, number, m, beam, names):
     columns = np.flatnonzero(m['bixels'][:, 0].astype(int) == number)
     if not len(columns):
         raise BadInput(f'beam {number} of the matrix has no bixels')
+    bixel_mm = beam.bixel_mm
     x, y, place, shape = _rectangle(*m['bixels'][columns, 1:].astype(float).T, bixel_mm)
     of_column = np.full(m['shape'][1], -1)
     of_column[columns] = place
@@ -145,19 +147,19 @@ def write_beam(folder, number, m, gantry_deg, centre_mm, bixel_mm, names):
                 xy = np.column_stack([x.min() - half + bixel_mm * line[:, 0], y.max() + half - bixel_mm * line[:, 1]])
                 f.create_dataset(f'BEV_structure_contour_points/{name}/Segment-{k}', data=xy)
     write_json(folder / f'Beam_{number}_MetaData.json', {
-        'ID': number, 'gantry_angle': gantry_deg, 'collimator_angle': 0.0, 'couch_angle': 0.0,
-        'iso_center': dict(zip(('x_mm', 'y_mm', 'z_mm'), centre_mm)),
+        'ID': number, 'gantry_angle': beam.gantry_deg, 'collimator_angle': beam.collimator_deg,
+        'couch_angle': beam.couch_deg, 'iso_center': dict(zip(('x_mm', 'y_mm', 'z_mm'), beam.isocentre_mm)),
         'beamlets': {f'{n}_File': f'{stem}/beamlets/{n}' for n in
                      ('id', 'width_mm', 'height_mm', 'position_x_mm', 'position_y_mm', 'MLC_leaf_idx')},
         'jaw_position': {'top_left_x_mm': float(x.min() - half), 'top_left_y_mm': float(y.max() + half),
                          'bottom_right_x_mm': float(x.max() + half), 'bottom_right_y_mm': float(y.min() - half)},
         'BEV_structure_contour_points_File': f'{stem}/BEV_structure_contour_points',
         'influenceMatrixSparse_File': f'{stem}/inf_matrix_sparse', 'influenceMatrixSparse_tol': 0.0,
-        'MLC_leaves_pos_y_mm_File': f'{stem}/MLC_leaves_pos_y_mm', 'MLC_name': 'bixels', 'machine_name': 'generic-6mv',
-        'beam_modality': 'photon', 'energy_MV': '6', 'SSD_mm': 1000.0, 'SAD_mm': 1000.0})
+        'MLC_leaves_pos_y_mm_File': f'{stem}/MLC_leaves_pos_y_mm', 'MLC_name': 'bixels', 'machine_name': beam.machine,
+        'beam_modality': 'photon', 'energy_MV': f'{beam.energy_mv:g}', 'SSD_mm': beam.sad_mm, 'SAD_mm': beam.sad_mm})
 
 
-def write_folder(folder, contents, m, angles, bixel_mm):
+def write_folder(folder, contents, m):
     shape = tuple(m['size'][::-1])
     geometry = [m['spacing_mm'].tolist(), m['origin_mm'].tolist()]
     with h5py.File(folder / 'CT_Data.h5', 'w') as f:
@@ -184,12 +186,11 @@ def write_folder(folder, contents, m, angles, bixel_mm):
             facts.append({'name': s.name, 'volume_cc': float(mask.sum()) * voxel_cc, 'dicom_structure_name': s.name,
                           'fraction_of_vol_in_calc_box': 1.0, 'structure_mask_3d_File': f'StructureSet_Data.h5/{s.name}'})
     write_json(folder / 'StructureSet_MetaData.json', facts)
-    write_json(folder / 'PlannerBeams.json', {'IDs': list(range(len(angles)))})
+    write_json(folder / 'PlannerBeams.json', {'IDs': list(range(len(m['beams'])))})
     (folder / 'Beams').mkdir()
-    centre = isocentre(contents)
     names = {'PTV', contents.prescription.get('target') or 'PTV'}  # PortPy's own default, and ours
-    for number, angle in enumerate(angles):
-        write_beam(folder / 'Beams', number, m, float(angle), centre, bixel_mm, sorted(names))
+    for number, beam in enumerate(m['beams']):
+        write_beam(folder / 'Beams', number, m, beam, sorted(names))
 
 
 def main():
@@ -198,7 +199,6 @@ def main():
     parser.add_argument('case', type=pathlib.Path, metavar='CASE')
     parser.add_argument('matrix', type=pathlib.Path, metavar='MATRIX')
     parser.add_argument('-o', '--output', required=True, type=pathlib.Path, metavar='FOLDER')
-    parser.add_argument('--gantry', metavar='A,B,...', help='gantry angles (default: the case\'s, else nine)')
     args = parser.parse_args()
     temporary = None
     try:
@@ -207,17 +207,9 @@ def main():
         contents, m = read_contents(args.case), read_matrix(args.matrix)
         if contents.hu is None:
             raise BadInput(f'{args.case} holds no CT')
-        try:
-            wish = [float(v) for v in args.gantry.split(',')] if args.gantry else None
-        except ValueError:
-            raise BadInput(f'--gantry {args.gantry}: expected angles with commas between them') from None
-        n = int(m['bixels'][:, 0].max()) + 1 if len(m['bixels']) else 0
-        angles = gantry_angles(contents, case_angles(args.case), wish, n)
-        x = np.unique(np.round(m['bixels'][:, 1], 3))
-        bixel_mm = float(np.diff(x).min()) if len(x) > 1 else 5.0
         args.output.absolute().parent.mkdir(parents=True, exist_ok=True)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix='.portpy.', dir=args.output.absolute().parent))
-        write_folder(temporary, contents, m, angles, bixel_mm)
+        write_folder(temporary, contents, m)
         temporary.chmod(0o755)
         if args.output.is_dir():
             args.output.rmdir()
@@ -227,7 +219,7 @@ def main():
             shutil.rmtree(temporary, ignore_errors=True)
         say(str(e))
         return 2
-    say(f'wrote {args.output}: {m["shape"][0]} voxels x {m["shape"][1]} bixels of {len(angles)} beams')
+    say(f'wrote {args.output}: {m["shape"][0]} voxels x {m["shape"][1]} bixels of {len(m["beams"])} beams')
     return 0
 
 

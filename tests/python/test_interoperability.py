@@ -104,6 +104,8 @@ def test_portpys_folder_holds_the_matrix(done):
         for i in np.flatnonzero(bixels[:, 0] == beam['ID']):
             own[np.flatnonzero((x == bixels[i, 1]) & (y == bixels[i, 2]))[0]] = weights[i]
         assert beam['gantry_angle'] == 90 * beam['ID']
+        with h5py.File(done / 'plan.h5') as f:  # on another dose grid, where the target's centre of volume is another
+            assert list(beam['iso_center'].values()) == pytest.approx(f['beams/0'].attrs['isocentre_mm'], abs=0.5)
         dose = dose + part @ own
     assert np.allclose(dose, ours @ weights, rtol=1e-6, atol=1e-12)
     with h5py.File(done / 'plan.h5') as f:
