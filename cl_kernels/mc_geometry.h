@@ -31,7 +31,7 @@ static inline uv cell_of(fv x, fv y, fv z, constant float *per_cm, constant uint
 	   j = min(AS_UV(TO_IV(y * FV(per_cm[1]))), UV(n[1] - 1)),
 	   k = min(AS_UV(TO_IV(z * FV(per_cm[2]))), UV(n[2] - 1));
 
-	return (k * UV(n[1]) + j) * UV(n[0]) + i;
+	return SP_MC_CELL(i, j, k, n[0], n[1]);
 }
 
 /* The voxels of points, 0 for those outside, and their words (vacuum outside). */
@@ -83,8 +83,9 @@ static inline void deposit(transport *t, fv x, fv y, fv z, fv energy)
 	            HOLDS(j < FV((float)s->tally_n[1])) & HOLDS(k >= FV(0.0f)) & HOLDS(k < FV((float)s->tally_n[2]));
 	uint_lanes cell;
 
-	cell.v = PICK(inside,
-	              (AS_UV(TO_IV(k)) * UV(s->tally_n[1]) + AS_UV(TO_IV(j))) * UV(s->tally_n[0]) + AS_UV(TO_IV(i)),
+	uv a = AS_UV(TO_IV(i)), b = AS_UV(TO_IV(j)), c = AS_UV(TO_IV(k));
+
+	cell.v = PICK(inside, SP_MC_CELL(a, b, c, s->tally_n[0], s->tally_n[1]),
 	              UV(s->tally_n[3])); /* one cell more takes what is outside */
 	add_to_cells(t, cell.v, energy);
 }

@@ -234,17 +234,19 @@ kernel void mc_transport(TRANSPORT_ARGUMENTS, global long *tally, global long *a
 
 /* Closes a batch: its tally goes into the sums of batches and of their squares (shifted, so that they fit), and begins
  * anew. One work-item a voxel. */
-kernel void mc_close_batch(global long *tally, global long *sum, global ulong *squares, ulong n, uint tallies,
-                           uint shift)
+kernel void mc_close_batch(constant sp_mc_setup *setup, global long *tally, global long *sum, global ulong *squares,
+                           ulong n, uint tallies, uint shift)
 {
-	size_t i = get_global_id(0);
+	size_t i = get_global_id(0), stride = (size_t)setup->tally_n[3] + 1;
+	uint nx = setup->tally_n[0], ny = setup->tally_n[1], row = (uint)(i / nx);
+	global long *at = tally + SP_MC_CELL((uint)(i % nx), row % ny, row / ny, nx, ny);
 	long b = 0, rounded;
 
 	if (i >= n)
 		return;
-	for (uint k = 0; k < tallies; k++) {
-		b += tally[k * (n + 1) + i];
-		tally[k * (n + 1) + i] = 0;
+	for (uint k = 0; k < tallies; k++, at += stride) {
+		b += *at;
+		*at = 0;
 	}
 	rounded = (b + ((1L << shift) >> 1)) >> shift;
 	sum[i] += b;

@@ -46,6 +46,16 @@
 #define SP_MC_ALIKE 0.02f /* g/cm3 */
 #define SP_MC_MAX_CLEARANCE 15
 
+/* Voxel words and tallies lie in memory by cubes of 4 x 4 x 4, so that a ray or track of any direction finds most of
+ * its next voxels in cache lines and pages that it has been in. Of cell (i, j, k) (unsigned) of a grid of nx x ny x nz:
+ */
+#define SP_MC_CELL(i, j, k, nx, ny)                                                                              \
+	((((((k) >> 2) * SP_MC_CUBES(ny) + ((j) >> 2)) * SP_MC_CUBES(nx) + ((i) >> 2)) << 6) | (((k)&3u) << 4) | \
+	 (((j)&3u) << 2) | ((i)&3u))
+#define SP_MC_CUBES(n) (((n) + 3u) >> 2)
+#define SP_MC_CELLS(nx, ny, nz) \
+	(64u * SP_MC_CUBES(nx) * SP_MC_CUBES(ny) * SP_MC_CUBES(nz)) /* with what fills cubes up */
+
 /* ---- Bricks of voxels: majorant of the photons' flights. word: the material if the brick is uniform, else
  * SP_MC_MIXED + class (0 soft tissue and water, 1 bone and plastics, 2 metal). ---- */
 #define SP_MC_MIXED 0x100u
@@ -79,7 +89,7 @@ typedef struct {
 	float voxels_per_cm[4], extent_cm[4];  /* of the geometry's grid; [3] unused */
 	float tally_per_cm[4], tally_shift[4]; /* voxel coordinate on the tally's grid = position * per_cm + shift */
 	float bricks_per_cm[4], brick_cm[4];
-	sp_u32 n[4], tally_n[4], bricks_n[4]; /* [3]: product of the others */
+	sp_u32 n[4], tally_n[4], bricks_n[4]; /* [3]: cells in memory, SP_MC_CELLS; of bricks the product */
 	float clearance_cm;                   /* length of one unit of clearance */
 	float electron_cut, photon_cut;
 	float event_majorant; /* cm2/g, bounds the discrete collisions of any electron in any material */

@@ -68,7 +68,6 @@ static sp_status send_source(sp_mc *mc, const sp_mc_source_data *s, sp_error *er
 
 static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geometry, const sp_grid *tally)
 {
-	s->tally_n[3] = 1;
 	for (int a = 0; a < 3; a++) {
 		double per_cm = 10.0 / tally->spacing_mm[a];
 
@@ -76,8 +75,8 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 		s->tally_shift[a] =
 		        (float)((sp_grid_low_edge_mm(geometry, a) - sp_grid_low_edge_mm(tally, a)) * 0.1 * per_cm);
 		s->tally_n[a] = (sp_u32)tally->n[a];
-		s->tally_n[3] *= s->tally_n[a];
 	}
+	s->tally_n[3] = SP_MC_CELLS(s->tally_n[0], s->tally_n[1], s->tally_n[2]);
 	s->electron_cut = (float)o->electron_cut_mev;
 	s->photon_cut = (float)o->photon_cut_mev;
 	s->seed[0] = (sp_u32)o->seed;
@@ -114,21 +113,24 @@ static int lanes_of(const sp_mc *mc, const sp_mc_options *o)
 
 /* A processor's threads have a tally each where there is room for that: atomics cost more than all else in a deposit.
  * None of this changes the result. */
-static sp_status share_out(sp_mc *mc, const sp_mc_options *o, size_t n_tally, sp_error *err)
+static sp_status share_out(sp_mc *mc, const sp_mc_options *o, const sp_mc_setup *setup, sp_error *err)
 {
 	const sp_device_info *info = sp_device_describe(mc->device);
-	size_t bytes = info->compute_units * (n_tally + 1) * 8, units = info->compute_units;
+	size_t units = info->compute_units;
 
 	if (!info->has_int64_atomics)
 		return sp_fail(err, SP_DEVICE,
 		               "%s has no 64-bit atomics, which Monte Carlo needs; choose another with --device "
 		               "(spineplan devices lists them)",
 		               info->name);
-	mc->n_tally = n_tally;
+	mc->n_tally = (size_t)setup->tally_n[0] * setup->tally_n[1] * setup->tally_n[2];
+	mc->tally_cells = (size_t)setup->tally_n[3] + 1;
+	memcpy(mc->tally_shape, setup->tally_n, sizeof mc->tally_shape);
 	mc->n_items = info->is_cpu ? units : units * GPU_ITEMS_A_UNIT;
 	mc->local = info->is_cpu ? 1 : SP_MC_GPU_GROUP;
-	mc->n_tallies =
-	        info->is_cpu && units > 1 && bytes <= sp_device_alloc_limit(mc->device) / 2 ? (cl_uint)units : 1;
+	mc->n_tallies = info->is_cpu && units * mc->tally_cells * 8 <= sp_device_alloc_limit(mc->device) / 2
+	                        ? (cl_uint)units
+	                        : 1;
 	mc->chunk = o->chunk ? o->chunk : o->batch_histories / (4 * mc->n_items);
 	mc->chunk = o->chunk ? mc->chunk : mc->chunk > 64 ? 64 : mc->chunk ? mc->chunk : 1;
 	return SP_OK;
@@ -153,7 +155,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 		low_mm[a] = sp_grid_low_edge_mm(&where->grid, a);
 	set_up(&setup, o, &where->grid, tally);
 	sp_mc_find_materials(materials, &n_materials, place, where);
-	if ((st = share_out(mc, o, sp_grid_voxels(tally), err)) != SP_OK ||
+	if ((st = share_out(mc, o, &setup, err)) != SP_OK ||
 	    (st = sp_mc_tables_make(&tables, m, materials, n_materials, o->electron_cut_mev, o->photon_cut_mev, max_mev,
 	                            err)) != SP_OK)
 		goto cleanup;
@@ -169,8 +171,8 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	    (st = send_tables(mc, &tables, err)) != SP_OK || (st = send_source(mc, &source, err)) != SP_OK)
 		goto cleanup;
 	mc->n_openings = source.n_rectangles;
-	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * (mc->n_tally + 1) * 8,
-	                           NULL, "tally", err)) != SP_OK ||
+	if ((st = sp_buffer_create(&mc->tally, mc->device, CL_MEM_READ_WRITE, mc->n_tallies * mc->tally_cells * 8, NULL,
+	                           "tally", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->counter, mc->device, CL_MEM_READ_WRITE, 4, NULL, "counter", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->sum, mc->device, CL_MEM_READ_WRITE, mc->n_tally * 8, NULL, "sum of batches",
 	                           err)) != SP_OK ||
@@ -178,7 +180,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	                           "squares of batches", err)) != SP_OK ||
 	    (st = sp_buffer_create(&mc->accounts, mc->device, CL_MEM_READ_WRITE, SP_MC_ACCOUNTS * 8, NULL,
 	                           "energy accounts", err)) != SP_OK ||
-	    (st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * (mc->n_tally + 1) * 8, err)) != SP_OK ||
+	    (st = sp_buffer_zero(mc->device, mc->tally, mc->n_tallies * mc->tally_cells * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->sum, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->squares, mc->n_tally * 8, err)) != SP_OK ||
 	    (st = sp_buffer_zero(mc->device, mc->accounts, SP_MC_ACCOUNTS * 8, err)) != SP_OK)
@@ -189,7 +191,7 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	         tables.n_materials, lanes_of(mc, o), one_site ? 1 : MOST_SITES,
 	         !one_site && !(o->without & SP_MC_REPEATS), sp_grid_equal(tally, &where->grid),
 	         particles->head != NULL, !(o->without & SP_MC_SEQUENCE));
-	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies > 1);
+	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies == mc->n_items);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
 	    SP_OK)
 		goto cleanup;
@@ -285,8 +287,9 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 	cl_uint histories = mc->batch_histories, chunk = (cl_uint)mc->chunk, shift = mc->shift;
 	const sp_argument last[] = {SP_ARG(mc->tally), SP_ARG(mc->accounts), SP_ARG(mc->counter),
 	                            SP_ARG(first),     SP_ARG(histories),    SP_ARG(chunk)};
-	const sp_argument closing[] = {SP_ARG(mc->tally), SP_ARG(mc->sum),       SP_ARG(mc->squares),
-	                               SP_ARG(n_tally),   SP_ARG(mc->n_tallies), SP_ARG(shift)};
+	const sp_argument closing[] = {SP_ARG(mc->buffer[0]), SP_ARG(mc->tally), SP_ARG(mc->sum),
+	                               SP_ARG(mc->squares),   SP_ARG(n_tally),   SP_ARG(mc->n_tallies),
+	                               SP_ARG(shift)};
 	sp_status st = SP_OK;
 
 	for (int i = 0; st == SP_OK && i < mc->n_buffers; i++)
@@ -295,7 +298,7 @@ static sp_status run_batch(sp_mc *mc, uint64_t batch, sp_error *err)
 		st = sp_kernel_set(mc->transport, (cl_uint)(mc->n_buffers + i), last[i].bytes, last[i].value, err);
 	if (st != SP_OK || (st = sp_buffer_zero(mc->device, mc->counter, 4, err)) != SP_OK ||
 	    (st = sp_device_launch(mc->device, mc->transport, mc->n_items, mc->local, err)) != SP_OK ||
-	    (st = sp_kernel_set_all(mc->close, closing, 6, err)) != SP_OK ||
+	    (st = sp_kernel_set_all(mc->close, closing, 7, err)) != SP_OK ||
 	    (st = sp_device_launch(mc->device, mc->close, mc->n_tally, 0, err)) != SP_OK)
 		return st;
 	return sp_device_finish(mc->device, err);
@@ -330,7 +333,7 @@ static sp_status read_outside(int64_t *out, sp_mc *mc, sp_error *err)
 
 	*out = 0;
 	for (size_t k = 0; k < mc->n_tallies && st == SP_OK; k++) {
-		st = sp_buffer_read(mc->device, mc->tally, (k * (mc->n_tally + 1) + mc->n_tally) * 8, 8, &cell, err);
+		st = sp_buffer_read(mc->device, mc->tally, ((k + 1) * mc->tally_cells - 1) * 8, 8, &cell, err);
 		*out += st == SP_OK ? cell : 0;
 	}
 	return st;

@@ -194,6 +194,25 @@ static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t 
 			}
 }
 
+/* The voxel words in the order of SP_MC_CELL. */
+static sp_status lay_in_cubes(sp_mc_geometry *g, const sp_mc_setup *s, sp_error *err)
+{
+	sp_u32 *cells = sp_alloc_array(s->n[3], sizeof *cells);
+
+	if (!cells)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for %u voxels", s->n[3]);
+#pragma omp parallel for
+	for (sp_u32 k = 0; k < s->n[2]; k++)
+		for (sp_u32 j = 0; j < s->n[1]; j++)
+			for (sp_u32 i = 0; i < s->n[0]; i++)
+				cells[SP_MC_CELL(i, j, k, s->n[0], s->n[1])] =
+				        g->voxels[((size_t)k * s->n[1] + j) * s->n[0] + i];
+	free(g->voxels);
+	g->voxels = cells;
+	g->n_voxels = s->n[3];
+	return SP_OK;
+}
+
 sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where,
                               const uint8_t place[256], const sp_u32 *class_of, sp_error *err)
 {
@@ -217,7 +236,7 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 	}
 	set_clearance(out->voxels, density, g, room, room + n);
 	set_uniformity(out->voxels, g, room, room + n);
-	setup->bricks_n[3] = setup->n[3] = 1;
+	setup->bricks_n[3] = 1;
 	setup->brick_cm[3] = INFINITY;
 	for (int a = 0; a < 3; a++) {
 		double cm = 0.1 * g->spacing_mm[a];
@@ -226,7 +245,6 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 		setup->voxels_per_cm[a] = (float)(1.0 / cm);
 		setup->extent_cm[a] = (float)(cm * (double)g->n[a]);
 		setup->n[a] = (sp_u32)g->n[a];
-		setup->n[3] *= setup->n[a];
 		setup->bricks_n[a] = (sp_u32)((g->n[a] + per_brick[a] - 1) / per_brick[a]);
 		setup->bricks_n[3] *= setup->bricks_n[a];
 		setup->brick_cm[a] = (float)(cm * (double)per_brick[a]);
@@ -241,6 +259,8 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 		goto cleanup;
 	}
 	fill_bricks(out, setup, per_brick, g, class_of);
+	setup->n[3] = SP_MC_CELLS(setup->n[0], setup->n[1], setup->n[2]);
+	st = lay_in_cubes(out, setup, err);
 cleanup:
 	free(room);
 	free(density);

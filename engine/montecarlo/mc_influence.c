@@ -56,7 +56,7 @@ static sp_status make_room(columns *c, cl_uint room, sp_error *err)
 
 static sp_status start_columns(columns *c, sp_mc *mc, const sp_mc_influence_options *o, sp_error *err)
 {
-	size_t tally_bytes = (mc->n_tally + 1) * 8, limit = sp_device_alloc_limit(mc->device) / 2;
+	size_t tally_bytes = mc->tally_cells * 8, limit = sp_device_alloc_limit(mc->device) / 2;
 	cl_uint *cells = sp_alloc_array(o->n_rows, sizeof *cells);
 	char options[320];
 	sp_status st;
@@ -64,8 +64,12 @@ static sp_status start_columns(columns *c, sp_mc *mc, const sp_mc_influence_opti
 	*c = (columns){.mc = mc, .o = o, .tally = mc->tally, .n_tallies = mc->n_tallies, .local = 1};
 	if (!cells)
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu rows", o->n_rows);
-	for (size_t r = 0; r < o->n_rows; r++)
-		cells[r] = (cl_uint)o->rows[r];
+	for (size_t r = 0; r < o->n_rows; r++) {
+		cl_uint nx = mc->tally_shape[0], ny = mc->tally_shape[1], i = (cl_uint)(o->rows[r] % nx),
+		        row = (cl_uint)(o->rows[r] / nx);
+
+		cells[r] = SP_MC_CELL(i, row % ny, row / ny, nx, ny);
+	}
 	if (!sp_device_describe(mc->device)->is_cpu) {
 		size_t fit = limit / tally_bytes;
 
@@ -313,7 +317,7 @@ sp_status sp_mc_influence(sp_influence **out, sp_mc_influence_result *result, sp
 		                                               * follow batches again */
 		sp_mc *one = sp_mc_on(mc, i);
 
-		st = sp_buffer_zero(one->device, one->tally, one->n_tallies * (one->n_tally + 1) * 8, err);
+		st = sp_buffer_zero(one->device, one->tally, one->n_tallies * one->tally_cells * 8, err);
 	}
 	for (size_t j = 0; j < n; j++)
 		result->entries += all[j].n;

@@ -19,7 +19,8 @@ struct sp_mc {
 	cl_mem tally, sum, squares, accounts, counter;
 	size_t n_items, local; /* work-items, and how many a group has */
 	cl_uint n_tallies;
-	size_t n_tally;
+	size_t n_tally, tally_cells; /* voxels of the dose grid, cells of a tally in memory */
+	sp_u32 tally_shape[3];
 	size_t n_openings;
 	uint32_t batch_histories;
 	sp_u32 shift;
