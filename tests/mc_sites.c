@@ -222,6 +222,14 @@ static void interactions_in_one_material_are_exponential(void **state)
 	destroy(p);
 }
 
+/* Voxel v, counted x fastest. */
+static sp_u32 word_of(const phantom *p, size_t v)
+{
+	sp_u32 nx = p->setup.n[0], ny = p->setup.n[1], row = (sp_u32)(v / nx);
+
+	return p->geometry.voxels[SP_MC_CELL((sp_u32)(v % nx), row % ny, row / ny, nx, ny)];
+}
+
 /* What an electron's step relies on: within a voxel's clearance nothing is much denser or thinner, within its
  * uniformity all is alike and inside the grid, a brick's near_density bounds all voxels of it and its neighbours, its
  * density and class all of its own. Looked at voxel by voxel in a phantom with a rod, a hole and a gradient. */
@@ -255,7 +263,7 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 	                 SP_OK);
 	assert_near((double)p->setup.clearance_cm, 0.3, 1e-6);
 	for (size_t v = 0; v < nx * ny * nz; v++) {
-		sp_u32 word = p->geometry.voxels[v];
+		sp_u32 word = word_of(p, v);
 		size_t x[3] = {v % nx, v / nx % ny, v / nx / ny}, cell[3];
 		size_t clearance = word >> 16 & 0xfu, uniform = word >> 20 & 0xfu;
 		const sp_u32 matter = 0xff00ffffu;
@@ -277,7 +285,7 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 			assert_int_equal(brick->word, word >> 24);
 		for (size_t w = 0; w < nx * ny * nz; w++) {
 			size_t y[3] = {w % nx, w / nx % ny, w / nx / ny}, far = 0;
-			float density = (float)(p->geometry.voxels[w] & 0xffffu) / SP_MC_DENSITY_UNIT;
+			float density = (float)(word_of(p, w) & 0xffffu) / SP_MC_DENSITY_UNIT;
 
 			for (size_t a = 0; a < 3; a++) {
 				size_t d = y[a] > x[a] ? y[a] - x[a] : x[a] - y[a];
@@ -291,7 +299,7 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 				assert_true(own <= SP_MC_DENSER * density + SP_MC_ALIKE);
 			}
 			if (far <= uniform)
-				assert_true((p->geometry.voxels[w] & matter) == (word & matter));
+				assert_true((word_of(p, w) & matter) == (word & matter));
 		}
 	}
 	assert_true(free_voxels > 50 && free_voxels < nx * ny * nz - 50);
