@@ -254,9 +254,10 @@ static inline fv moller_cosine(fv before, fv after)
 	return sqrt(min(FV(1.0f), c2));
 }
 
-/* Discrete collisions at the end of a step for the lanes where `at` holds; numbers: the step's. */
+/* Discrete collisions at the end of a step for the lanes where `at` holds; numbers: the step's. knocked_object: what
+ * those that all sets knock on at this step are called, 0 as long as there is none. */
 static void collide(transport *t, photon_stack *photons, electron_set *stack, int *n_stack, electron_set *e, iv at,
-                    fv majorant, float accept, uint step)
+                    fv majorant, float accept, uint step, uint *knocked_object)
 {
 	constant sp_mc_setup *s = t->setup;
 	iv inside = inside_box(e->x, e->y, e->z, s->extent_cm) & at;
@@ -317,7 +318,9 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 			knocked = stack + (*n_stack)++;
 			*knocked = *e;
 			knocked->positron = 0;
-			knocked->object = t->next_object++;
+			if (!*knocked_object)
+				*knocked_object = t->next_object++;
+			knocked->object = *knocked_object;
 			knocked->energy = PICK(hard, low, FV(0.0f));
 			knocked->weight = PICK(hard, e->weight, FV(0.0f));
 			turn(&knocked->u, &knocked->v, &knocked->w, cw, sqrt(max(FV(0.0f), FV(1.0f) - cw * cw)),
@@ -404,6 +407,7 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 	}
 	for (step = 0; step < MAX_STEPS; step++) {
 		step_numbers number = step_of(t, kept, e->object, step);
+		uint knocked_object = 0;
 		iv alive[SP_SETS], inside[SP_SETS], events[SP_SETS], left = IV(0);
 		fv length[SP_SETS], majorant[SP_SETS], mass[SP_SETS], xh[SP_SETS], yh[SP_SETS], zh[SP_SETS];
 		fv stopping[SP_SETS], g1[SP_SETS], eta[SP_SETS], loss[SP_SETS];
@@ -499,7 +503,8 @@ static void follow_sets(transport *t, photon_stack *photons, electron_set *stack
 			e[j].energy = energy[j];
 			e[j].weight = weight[j];
 			if (ANY(events[j]))
-				collide(t, photons, stack, n_stack, e + j, events[j], majorant[j], number.accept, step);
+				collide(t, photons, stack, n_stack, e + j, events[j], majorant[j], number.accept, step,
+				        &knocked_object);
 			stop(t, photons, e + j, step);
 			u[j] = e[j].u;
 			v[j] = e[j].v;
@@ -525,6 +530,10 @@ static void follow(transport *t, photon_stack *photons, electron_set *first, kep
 		now = first;
 		now[0] = stack[--n];
 		for (int j = 1; j < SP_SETS; j++) {
+			if (n > 0 && stack[n - 1].object == now[0].object) { /* knocked on at the same step */
+				now[j] = stack[--n];
+				continue;
+			}
 			now[j] = now[0];
 			now[j].weight = FV(0.0f);
 		}

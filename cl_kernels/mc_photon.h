@@ -265,14 +265,42 @@ static void deposit_at_sites(transport *t, const photon_sites *sites, float ener
 		deposit(t, sites->x[b].v, sites->y[b].v, sites->z[b].v, sites->weight[b].v * FV(energy));
 }
 
+/* Electrons of sites that wait until there are enough of them to fill the lanes of SP_SETS sets. */
+typedef struct {
+	float_lanes x[SP_SETS], y[SP_SETS], z[SP_SETS], weight[SP_SETS];
+	int n;
+} waiting_sites;
+
+static void follow_waiting(transport *t, photon_stack *photons, work_space *space, waiting_sites *waiting,
+                           const electron_set *alike)
+{
+	electron_set e[SP_SETS];
+
+	for (int l = waiting->n; l < SP_SETS * SP_LANES; l++) { /* nobody there: anywhere */
+		waiting->x[l / SP_LANES].at[l % SP_LANES] = waiting->x[0].at[0];
+		waiting->y[l / SP_LANES].at[l % SP_LANES] = waiting->y[0].at[0];
+		waiting->z[l / SP_LANES].at[l % SP_LANES] = waiting->z[0].at[0];
+		waiting->weight[l / SP_LANES].at[l % SP_LANES] = 0.0f;
+	}
+	for (int j = 0; j < SP_SETS; j++) {
+		e[j] = *alike;
+		e[j].x = waiting->x[j].v;
+		e[j].y = waiting->y[j].v;
+		e[j].z = waiting->z[j].v;
+		e[j].weight = waiting->weight[j].v;
+	}
+	waiting->n = 0;
+	follow(t, photons, e, &space->kept);
+}
+
 /* The same electron from every site; direction: polar angle and azimuth to the photon's. */
 static void set_free(transport *t, photon_stack *photons, work_space *space, const photon_sites *sites, const photon *p,
                      float energy, float cosine, float azimuth, int positron)
 {
 	uint object = t->next_object++;
 	float u = p->u, v = p->v, w = p->w;
-	electron_set e[SP_SETS];
-	int n = 0;
+	electron_set alike;
+	waiting_sites waiting;
 #if SP_REPEAT
 	random_stream r = {(uint4)(t->base.x, t->base.y, object ^ 0x20000000u, 0), t->key, (float4)(0.0f), 0};
 	int tracks = 0;
@@ -284,13 +312,20 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 	}
 	cosine = clamp(cosine, -1.0f, 1.0f);
 	turn_one(&u, &v, &w, cosine, sqrt(1.0f - cosine * cosine), cos(azimuth), sin(azimuth));
+	alike.u = FV(u);
+	alike.v = FV(v);
+	alike.w = FV(w);
+	alike.energy = FV(energy);
+	alike.object = object;
+	alike.positron = positron;
+	waiting.n = 0;
 	for (int b = 0; b < sites->blocks; b++) {
-		fv weight = sites->weight[b].v;
+		float_lanes weight = sites->weight[b];
 
 #if SP_REPEAT
 		/* sites in the middle of one matter: a track of that material */
 		uv word = sites->word[b].v;
-		iv left = HOLDS(weight > FV(0.0f)) & HOLDS((word >> 20 & UV(0xfu)) > UV(0));
+		iv left = HOLDS(weight.v > FV(0.0f)) & HOLDS((word >> 20 & UV(0xfu)) > UV(0));
 
 		for (int tries = 0; tries < SP_TRACKS && ANY(left); tries++) {
 			int_lanes open;
@@ -316,35 +351,28 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 			here &= HOLDS(FV(space->tracks[k].range) < word_density(word) * word_uniform(t, word));
 			if (ANY(here)) {
 				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v,
-				          word_density(word), PICK(here, weight, FV(0.0f)), &r);
-				weight = PICK(here, FV(0.0f), weight);
+				          word_density(word), PICK(here, weight.v, FV(0.0f)), &r);
+				weight.v = PICK(here, FV(0.0f), weight.v);
 			}
 		}
-		if (!ANY(HOLDS(weight > FV(0.0f))))
+		if (!ANY(HOLDS(weight.v > FV(0.0f))))
 			continue;
 #endif
-		e[n].x = sites->x[b].v;
-		e[n].y = sites->y[b].v;
-		e[n].z = sites->z[b].v;
-		e[n].u = FV(u);
-		e[n].v = FV(v);
-		e[n].w = FV(w);
-		e[n].energy = FV(energy);
-		e[n].weight = weight;
-		e[n].object = object;
-		e[n].positron = positron;
-		if (++n == SP_SETS) {
-			follow(t, photons, e, &space->kept);
-			n = 0;
+		for (int l = 0; l < SP_LANES; l++) {
+			int set = waiting.n / SP_LANES, at = waiting.n % SP_LANES;
+
+			if (weight.at[l] == 0.0f)
+				continue;
+			waiting.x[set].at[at] = sites->x[b].at[l];
+			waiting.y[set].at[at] = sites->y[b].at[l];
+			waiting.z[set].at[at] = sites->z[b].at[l];
+			waiting.weight[set].at[at] = weight.at[l];
+			if (++waiting.n == SP_SETS * SP_LANES)
+				follow_waiting(t, photons, space, &waiting, &alike);
 		}
 	}
-	if (n > 0) {
-		for (int j = n; j < SP_SETS; j++) {
-			e[j] = e[0];
-			e[j].weight = FV(0.0f);
-		}
-		follow(t, photons, e, &space->kept);
-	}
+	if (waiting.n > 0)
+		follow_waiting(t, photons, space, &waiting, &alike);
 #if SP_REPEAT
 	for (int k = 0; k < tracks; k++)
 		send_track_photons(&space->tracks[k], t, photons);

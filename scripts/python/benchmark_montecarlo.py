@@ -33,6 +33,7 @@ RUNS = (
     ('ompMC', 1, {'water10': (3_000_000, 200_000), 'het3': (1_500_000, 100_000)}),
     ('spineplan --plain', 2, {'water10': ('6%', '20%'), 'het3': ('3%', '12%')}),
 )
+MEANS = ('sites', 'sets', 'repeats', 'roulette', 'sequence')  # of dose --without
 PEER_BATCHES = 20  # of ten, the mean of sigma is 3 % low
 
 
@@ -258,6 +259,24 @@ def compare_with_itself(bench, rounds):
     return base
 
 
+def leave_out(bench, rounds):
+    """What each means of variance reduction is worth: epsilon with all of them over that without it."""
+    n = '2e5' if bench.quick else '1e6'
+    print('\nvariance reduction on 2 cores, same number of histories: how many times less efficient without')
+    print(f'{"":12} ' + ''.join(f'{case:>12}' for case in CASES))
+    paths = {case: bench.phantom(case, 3, CASES[case]['layers']) for case in CASES}
+    for means in MEANS:
+        row = []
+        for case, path in paths.items():
+            ratios = []
+            for _ in range(rounds):
+                a, b = (bench.own(path, CASES[case]['field_mm'], '--histories', n, *options, read=False)
+                        for options in ((), ('--without', means)))
+                ratios.append(epsilon(a) / epsilon(b))
+            row.append(statistics.median(ratios))
+        print(f'{means:12} ' + ''.join(f'{ratio:12.2f}' for ratio in row), flush=True)
+
+
 def start_up(bench, base, rounds):
     """Wall time of a whole run of 128 histories: with kernels to compile and with them cached."""
     cold, cached = [], []
@@ -291,6 +310,7 @@ def main():
         print_comparison(case, bench.compare(case, rounds))
         sys.stdout.flush()
     base = compare_with_itself(bench, rounds)
+    leave_out(bench, rounds)
     start_up(bench, base, rounds)
 
 
