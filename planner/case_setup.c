@@ -101,6 +101,26 @@ cleanup:
 	return st;
 }
 
+sp_status sp_setup_hardware_as_water(sp_case *c, sp_error *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_structures; i++) {
+		sp_structure *s = &c->structures[i];
+
+		if (s->role != SP_ROLE_HARDWARE)
+			continue;
+		any = true;
+		s->density_g_cm3 = 1.0;
+		free(s->material);
+		if (!(s->material = sp_copy_text("water")))
+			return sp_fail(err, SP_NO_MEMORY, "out of memory for a material's name");
+	}
+	return any ? SP_OK
+	           : sp_fail(err, SP_BAD_INPUT, "%s has no structure of role hardware to be taken as water",
+	                     c->path ? c->path : "the case");
+}
+
 /* True where the CT voxel at the centre of dose voxel v holds matter. */
 static bool holds_matter(const sp_grid *ct, const float *red, const sp_grid *grid, size_t v)
 {

@@ -22,6 +22,10 @@ typedef struct {
 sp_status sp_setup_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_setup_beam_options *o,
                          sp_error *err);
 
+/* All hardware of the case is water of 1 g/cm3 from now on: what a calculation that knows no metal sees. SP_BAD_INPUT
+ * where the case has no hardware. */
+sp_status sp_setup_hardware_as_water(sp_case *c, sp_error *err);
+
 /* The voxels of grid, ascending, that hold a part of the body outline; without one, those that hold matter (red on the
  * CT grid > 0.02) at their centre. *out is malloc'ed. */
 sp_status sp_setup_body_voxels(uint64_t **out, size_t *n, const sp_case *c, const sp_grid *grid, const float *red,

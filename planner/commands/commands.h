@@ -21,6 +21,7 @@ int sp_command_evaluate(int argc, char **argv);
 int sp_command_optimise(int argc, char **argv);
 int sp_command_kernels(int argc, char **argv);
 int sp_command_targets(int argc, char **argv);
+int sp_command_hardware(int argc, char **argv);
 int sp_command_merge(int argc, char **argv);
 int sp_command_biology(int argc, char **argv);
 int sp_command_robustness(int argc, char **argv);

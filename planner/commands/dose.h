@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
 	const char *case_path, *plan_path, *output, *machine, *mlc, *device, *spectrum;
-	bool monte_carlo, open_field, has_grid, has_ssd, has_field;
+	bool monte_carlo, open_field, has_grid, has_ssd, has_field, hardware_as_water;
 	double grid_mm[3];
 	sp_open_field field;
 	sp_dose_mc_options mc;

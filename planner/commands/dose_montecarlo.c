@@ -85,7 +85,8 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 	const char *sha;
 	sp_status st;
 
-	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK)
+	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK ||
+	    (o->hardware_as_water && (st = sp_setup_hardware_as_water(w->c, err)) != SP_OK))
 		return st;
 	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;
@@ -214,6 +215,8 @@ static sp_status configure(work *w, const sp_dose_options *o, sp_error *err)
 	else
 		fprintf(f, "field: %.17g x %.17g mm, ssd %.17g mm\n", o->field.field_mm[0], o->field.field_mm[1],
 		        o->mc.parallel ? 0.0 : o->field.ssd_mm);
+	if (o->hardware_as_water)
+		fputs("hardware: as water\n", f);
 	fprintf(f, "particle: %s\n", o->mc.electrons ? "electron" : "photon");
 	write_spectrum(f, &w->spectrum);
 	fprintf(f, "seed: %" PRIu64 "\nbatch: %" PRIu32 " histories\ncuts: electrons %.17g MeV, photons %.17g MeV\n",

@@ -29,6 +29,7 @@ static const char help[] =
         "  --field-mm X[xY]       its sides, 1000 mm from a point source\n"
         "  --particle photon      (default); mc also: electron\n"
         "  --spectrum NAME|FILE   of the field (mohan6) instead of the machine's; pencil: kernels of that name\n"
+        "  --hardware-as-water    as if implants were water: what a calculation that knows no metal would say\n"
         "  --device SELECTOR      number or part of the name of the OpenCL device; several that share Monte Carlo's\n"
         "                         batches as 0,1 or all (docs/monte-carlo.md)\n"
         "\n"
@@ -67,6 +68,7 @@ enum {
 	FIELD,
 	PARTICLE,
 	SPECTRUM,
+	AS_WATER,
 	DEVICE,
 	FIRST_OF_MC, /* those after it are Monte Carlo's alone */
 	ENERGY,
@@ -97,6 +99,7 @@ static const struct option known[] = {{"output", required_argument, NULL, 'o'},
                                       {"field-mm", required_argument, NULL, FIELD},
                                       {"particle", required_argument, NULL, PARTICLE},
                                       {"spectrum", required_argument, NULL, SPECTRUM},
+                                      {"hardware-as-water", no_argument, NULL, AS_WATER},
                                       {"device", required_argument, NULL, DEVICE},
                                       {"energy-mev", required_argument, NULL, ENERGY},
                                       {"uncertainty", required_argument, NULL, UNCERTAINTY},
@@ -192,6 +195,8 @@ static bool take_common(sp_dose_options *o, int option, const char *text)
 	case SPECTRUM:
 		o->spectrum = text;
 		return true;
+	case AS_WATER:
+		return o->hardware_as_water = true;
 	default:
 		o->device = text;
 		return true;

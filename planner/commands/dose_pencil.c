@@ -102,7 +102,8 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 	sp_machine machine;
 	sp_status st;
 
-	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK)
+	if ((st = sp_case_read(&w->c, o->case_path, err)) != SP_OK ||
+	    (o->hardware_as_water && (st = sp_setup_hardware_as_water(w->c, err)) != SP_OK))
 		return st;
 	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;

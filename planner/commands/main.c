@@ -28,6 +28,7 @@ static const command commands[] = {
         {"robustness", sp_command_robustness, "what set-up errors do to a plan"},
         {"optimise", sp_command_optimise, "bixel weights for an influence matrix, by objectives and limits"},
         {"targets", sp_command_targets, "CTV, PTV and PRV from the tumour, by rule"},
+        {"hardware", sp_command_hardware, "implants by contour or CT number, and their artefacts"},
         {"phantom", sp_command_phantom, "make a case by program"},
         {"devices", sp_command_devices, "the OpenCL devices, and a test that they compute right"},
         {"kernels", sp_command_kernels, "pencil kernels of a photon spectrum, by Monte Carlo"},
