@@ -2,7 +2,10 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -128,3 +131,16 @@ def test_wrong_use_is_one_sentence(a, tmp_path, arguments, sentence):
     assert done.returncode == 2
     assert sentence in done.stderr.splitlines()[-1]
     assert done.stdout == ''
+
+
+@pytest.mark.skipif(not shutil.which('plastimatch'), reason='plastimatch is not installed')
+def test_plastimatch_judges_the_same_points():
+    """On voxels of a quarter: it looks for the least gamma along the edges of voxels only (docs/comparison.md)."""
+    done = subprocess.run([sys.executable, str(ROOT / 'scripts' / 'python' / 'benchmark_gamma.py'), '--size', '24', '--refine', '4',
+                           '--shift', '2.2', '--scale', '1.04', '--no-pymedphys'], capture_output=True, text=True, timeout=300,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    passed = [float(v) for v in re.findall(r'passed +([\d.]+) %', done.stdout)]
+    assert len(passed) == 2 and 85 < passed[0] < 99
+    assert passed[1] == pytest.approx(passed[0], abs=0.5)
+    assert float(re.search(r'([\d.]+) % judged differently', done.stdout)[1]) < 0.5
