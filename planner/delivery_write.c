@@ -84,6 +84,18 @@ static sp_status write_leaves(const sp_delivery_beam *b, const char *group, sp_h
 	return st;
 }
 
+static sp_status write_energy(const sp_delivery *d, const char *group, sp_h5_out *f, sp_error *err)
+{
+	double filter = d->flattened ? 1.0 : 0.0;
+	sp_status st = SP_OK;
+
+	if (d->energy_mv > 0.0)
+		st = sp_h5_set_numbers(f, group, "energy_mv", SP_H5_F64, 1, &d->energy_mv, err);
+	if (st == SP_OK && d->energy_mv > 0.0)
+		st = sp_h5_set_numbers(f, group, "flattening_filter", SP_H5_F64, 1, &filter, err);
+	return st;
+}
+
 static sp_status write_beam(const sp_delivery *d, size_t index, sp_h5_out *f, sp_error *err)
 {
 	const sp_delivery_beam *b = &d->beams[index];
@@ -99,7 +111,8 @@ static sp_status write_beam(const sp_delivery *d, size_t index, sp_h5_out *f, sp
 	    (st = sp_h5_set_numbers(f, group, "isocentre_mm", SP_H5_F64, 3, b->isocentre_mm, err)) != SP_OK ||
 	    (st = sp_h5_set_numbers(f, group, "sad_mm", SP_H5_F64, 1, &b->sad_mm, err)) != SP_OK ||
 	    (st = sp_h5_set_numbers(f, group, "mu", SP_H5_F64, 1, &b->mu, err)) != SP_OK ||
-	    (st = write_columns(b, group, f, err)) != SP_OK || (st = write_turns(b, group, f, err)) != SP_OK)
+	    (st = write_energy(d, group, f, err)) != SP_OK || (st = write_columns(b, group, f, err)) != SP_OK ||
+	    (st = write_turns(b, group, f, err)) != SP_OK)
 		return st;
 	return write_leaves(b, group, f, err);
 }

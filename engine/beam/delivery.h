@@ -39,6 +39,8 @@ typedef struct {
 
 typedef struct {
 	char *machine, *mlc; /* names of machine and leaf files; mlc may be NULL */
+	double energy_mv;    /* nominal, for those who read the file; 0: not told, and not read from a file */
+	bool flattened;
 	size_t n_beams;
 	sp_delivery_beam *beams;
 } sp_delivery;

@@ -126,6 +126,10 @@ sp_status sp_apertures_deliver(sp_delivery **out, const sp_aperture_map *m, cons
 	sp_status st = sp_delivery_create(&d, set->machine->name, set->machine->mlc->name, set->n_fields, err);
 
 	*out = NULL;
+	if (st == SP_OK) {
+		d->energy_mv = set->machine->energy_mv;
+		d->flattened = set->machine->flattened;
+	}
 	for (size_t i = 0; st == SP_OK && i < set->n_fields; i++) {
 		const sp_field *f = &set->fields[i];
 		sp_delivery_beam *b = &d->beams[i];

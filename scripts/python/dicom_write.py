@@ -180,6 +180,20 @@ def _positions(beam, k):
     return out
 
 
+SHIPPED = {'generic-6mv': (6.0, True), 'generic-6fff': (6.0, False), 'generic-10mv': (10.0, True), 'generic-10fff': (10.0, False)}
+
+
+def _quality(beam):
+    """Nominal energy, MV, and whether there is a flattening filter; older plan files name the machine only."""
+    energy = float(beam.attributes.get('energy_mv', np.nan))
+    if energy > 0:
+        return energy, bool(int(beam.attributes.get('flattening_filter', 1)))
+    if beam.machine not in SHIPPED:
+        raise BadInput(f'beam "{beam.name}" does not tell its energy, and its machine {beam.machine} is none of ours: an RTPLAN '
+                       'needs the attribute energy_mv')
+    return SHIPPED[beam.machine]
+
+
 def _control_points(beam, isocentre_mm):
     a, n = beam.arrays, len(beam.arrays['cumulative_mu'])
     total = a['cumulative_mu'][-1]
@@ -191,7 +205,7 @@ def _control_points(beam, isocentre_mm):
     for k in range(n):
         p = _item(ControlPointIndex=k, CumulativeMetersetWeight=ds(round(weights[k], 10)))
         if k == 0:
-            p.NominalBeamEnergy = ds(beam.attributes.get('energy_mv', 6.0))
+            p.NominalBeamEnergy = ds(_quality(beam)[0])
         for tag, values in angles.items():
             if k == 0 or values[k] != values[k - 1] or (tag == 'GantryAngle' and turns[k] != turns[k - 1]):
                 setattr(p, tag, ds(round(values[k] % 360.0, 6)))
@@ -234,8 +248,9 @@ def _beam_item(beam, number):
               BeamLimitingDeviceSequence=Sequence(devices), ReferencedPatientSetupNumber=1, Manufacturer='')
     b.FinalCumulativeMetersetWeight = '1'
     b.PrimaryFluenceModeSequence = Sequence([_item(FluenceMode='STANDARD')])
-    if not int(attributes.get('flattening_filter', 1)):
-        b.PrimaryFluenceModeSequence = Sequence([_item(FluenceMode='NON_STANDARD', FluenceModeID='FFF')])
+    mode = _text(attributes.get('fluence_mode')) or ('' if _quality(beam)[1] else 'FFF')
+    if mode:
+        b.PrimaryFluenceModeSequence = Sequence([_item(FluenceMode='NON_STANDARD', FluenceModeID=lo(mode, 16))])
     points = _control_points(beam, np.asarray(attributes['isocentre_mm'], float).ravel())
     b.NumberOfControlPoints, b.ControlPointSequence = len(points), Sequence(points)
     return b

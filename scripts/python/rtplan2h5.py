@@ -99,6 +99,8 @@ def write_beam(group, beam, machine):
     group.attrs['name'], group.attrs['imported_machine'] = beam.name, beam.machine
     group.attrs['isocentre_mm'], group.attrs['sad_mm'] = beam.isocentre_mm, beam.sad_mm
     group.attrs['energy_mv'], group.attrs['flattening_filter'] = beam.energy_mv, np.uint8(not beam.is_fff)
+    if beam.fluence_mode:
+        group.attrs['fluence_mode'] = beam.fluence_mode
     group.attrs['mu'] = beam.mu
     if np.isfinite(beam.beam_dose_gy):
         group.attrs['beam_dose_gy'] = beam.beam_dose_gy
@@ -184,8 +186,9 @@ def main():
         say(f'{technique_of(beam):7s} {beam.name}: {len(beam.gantry_deg)} control points, {beam.mu:.1f} MU, '
             f'{beam_quality(beam)}, gantry {beam.gantry_deg[0]:g} to {beam.gantry_deg[-1]:g}, '
             f'{"no leaves" if beam.leaves_mm is None else f"{beam.leaves_mm.shape[2]} pairs of leaves"}')
-    made_for = sorted({f'"{b.machine}"' if b.machine else 'a machine without name' for b in beams})
-    say(f'{machine} stands for the machine of the plan ({", ".join(made_for)}); it is no model of that one')
+    made_for = sorted({f'"{b.machine}"' if b.machine else 'a machine without name' for b in beams if b.machine != machine})
+    if made_for:
+        say(f'{machine} stands for the machine of the plan ({", ".join(made_for)}); it is no model of that one')
     if prescription.get('fractions'):
         say(f'{prescription["fractions"]} fractions')
     if position:

@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from second_check import export_and_recalculate
+
 DATA = pathlib.Path(__file__).resolve().parents[1] / 'data'
 
 
@@ -207,6 +209,7 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
         assert reached['apertures']['target_d95_gy'] > 0.75 * reached['fluence']['target_d95_gy']
     checked = run(spineplan, 'check', plan, '--json')
     assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
+    export_and_recalculate(spineplan, thoracic, plan, 5)
     with h5py.File(plan, 'r+') as f:
         f['beams/1/jaws_mm'][0, 0] = -240.0
     checked = run(spineplan, 'check', plan)
@@ -227,3 +230,4 @@ def test_a_vmat_plan_keeps_every_rule_of_the_machine(spineplan, thoracic, tmp_pa
         assert (first['collimator_deg'][0], back['collimator_deg'][0]) == (90.0, 0.0)
     checked = run(spineplan, 'check', plan, '--json')
     assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
+    export_and_recalculate(spineplan, thoracic, plan, 6)

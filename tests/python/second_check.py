@@ -1,0 +1,61 @@
+"""A deliverable plan through DICOM and back, and recalculated from what came back."""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import plan2dicom
+import rtplan2h5
+
+
+def call(module, *arguments):
+    before, sys.argv = sys.argv, [module.__name__, *map(str, arguments)]
+    try:
+        return module.main()
+    finally:
+        sys.argv = before
+
+
+def errors_of(path):
+    done = subprocess.run(['dciodvfy', str(path)], capture_output=True, text=True, check=False)
+    return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith('Error') or 'ssertion' in line]
+
+
+def same_beams(a, b):
+    """Every control point of two plan files: DICOM's decimals have 16 characters at most."""
+    assert list(a['beams']) == list(b['beams'])
+    for key in a['beams']:
+        old, new = a['beams'][key], b['beams'][key]
+        assert new.attrs['technique'] == old.attrs['technique'] and new.attrs['machine'] == old.attrs['machine']
+        assert new.attrs['mu'] == pytest.approx(old.attrs['mu'], abs=1e-6)
+        assert new.attrs['isocentre_mm'] == pytest.approx(old.attrs['isocentre_mm'], abs=1e-3)
+        for name in ('gantry_deg', 'collimator_deg', 'couch_deg', 'jaws_mm', 'leaves_mm', 'leaf_boundaries_mm', 'cumulative_mu'):
+            assert new[name].shape == old[name].shape
+            assert np.abs(new[name][...] - old[name][...]).max() < 1e-3, name
+        assert np.array_equal(new['gantry_turn'][:-1], old['gantry_turn'][:-1])
+
+
+def export_and_recalculate(spineplan, case, plan, grid_mm):
+    """Fails unless the export is valid, comes back as it was, and gives the plan's dose by Monte Carlo again."""
+    folder = pathlib.Path(plan).parent
+    out, again, dose = folder / 'dicom', folder / 'again.h5', folder / 'again.dose.h5'
+    assert call(plan2dicom, plan, '-o', out) == 0
+    if shutil.which('dciodvfy'):
+        for name in ('RP.dcm', 'RD.dcm', 'RS.dcm', 'CT/CT0001.dcm'):
+            assert errors_of(out / name) == [], name
+    assert call(rtplan2h5, out / 'RP.dcm', '--case', case, '-o', again) == 0
+    done = subprocess.run([spineplan, 'dose', str(case), str(again), '-o', str(dose), '--engine', 'mc', '--uncertainty', '6%',
+                           '--seed', '7', '--grid-mm', str(grid_mm)], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    with h5py.File(plan) as a, h5py.File(again) as b, h5py.File(dose) as c:
+        same_beams(a, b)
+        first, second = a['dose/dose_gy'][...], c['dose/dose_gy'][...]
+        assert first.shape == second.shape
+        # where the mean of both is high, so that neither one's noise chooses: fifty voxels or more of 4 to 6 % each
+        hot = first + second > 0.3 * (first + second).max()
+        assert hot.sum() >= 50
+        assert second[hot].sum() == pytest.approx(first[hot].sum(), rel=0.02)
