@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "fall_off.h"
 #include "metric_value.h"
 
 /* Doses and volumes are stated to two decimals; half of the last one is no miss. */
@@ -229,6 +230,23 @@ static sp_status add_conformity(const evaluation *e, json_t *out)
 	return SP_OK;
 }
 
+/* Between the target and the cord's PRV, or the cord where there is none, in % of the prescription per mm. */
+static sp_status add_fall_off(const evaluation *e, json_t *out)
+{
+	const sp_structure *target = sp_case_target(e->c), *spared = sp_case_find_role(e->c, SP_ROLE_PRV);
+	double slope = NAN;
+	sp_status st = SP_OK;
+
+	if (!spared)
+		spared = sp_case_find_role(e->c, SP_ROLE_CORD);
+	if (target && spared && e->prescription_gy > 0.0)
+		st = sp_fall_off(&slope, e->c, target, spared, e->grid, e->dose_gy, e->err);
+	if (st == SP_OK &&
+	    json_object_set_new(out, "fall_off_pct_per_mm", number(100.0 * slope / e->prescription_gy)) != 0)
+		st = no_memory(e);
+	return st;
+}
+
 static json_t *text_or_null(const char *text)
 {
 	return text ? json_string(text) : json_null();
@@ -261,7 +279,8 @@ static sp_status assemble(json_t **out, evaluation *e)
 	                 judged ? json_boolean(e->all_met) : json_null());
 	if (!*out)
 		return no_memory(e);
-	st = add_conformity(e, *out);
+	if ((st = add_conformity(e, *out)) == SP_OK)
+		st = add_fall_off(e, *out);
 	if (st == SP_OK && json_object_set_new(*out, "provenance",
 	                                       json_pack("{s:s, s:[f,f,f]}", "evaluated_by", "spineplan " SP_VERSION,
 	                                                 "dose_grid_spacing_mm", e->grid->spacing_mm[0],

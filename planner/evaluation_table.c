@@ -200,6 +200,7 @@ void sp_evaluation_print(const json_t *evaluation)
 	print_index(evaluation, "gradient_index", "gradient index V50%/V100%", 2);
 	print_index(evaluation, "homogeneity_index", "homogeneity (D2% - D98%) / D50%", 3);
 	print_index(evaluation, "r50", "V50% / target volume", 2);
+	print_index(evaluation, "fall_off_pct_per_mm", "fall-off beside the cord, % per mm", 1);
 	print_index(evaluation, "hot_spot_pct", "hottest point of the target, % of prescription", 1);
 	printf("\n%s\nResearch software, not a medical device. Doses need independent verification.\n",
 	       json_is_true(met)    ? "All limits met."

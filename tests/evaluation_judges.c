@@ -142,6 +142,30 @@ static void conformity_and_gradient_of_spheres(void **state)
 }
 
 /* The target reaches 5 mm beyond the prescription's isodose. */
+/* The cone falls by 0.6 Gy/mm everywhere: 2.5 % of 24 Gy. Tolerance 2 %: its contours are curved, and the dose between
+ * voxel centres is not. Target and cord are 2 mm apart at their nearest. */
+static void the_fall_off_beside_the_cord_is_the_slope_of_the_dose(void **state)
+{
+	sp_case *c = case_with_target(15, 24, 2);
+	float *dose = solid_dose(&dose_grid, cone_dose, fall);
+	json_t *e = evaluate(c, dose, NULL);
+
+	(void)state;
+	assert_true(json_is_null(json_object_get(e, "fall_off_pct_per_mm"))); /* no cord */
+	json_decref(e);
+	add_rod(c, "SpinalCord", SP_ROLE_CORD, middle_mm[0] - 22, 5);
+	e = evaluate(c, dose, NULL);
+	assert_near(json_number_value(json_object_get(e, "fall_off_pct_per_mm")), 2.5, 0.02);
+	json_decref(e);
+	sp_case_remove_structure(c, "SpinalCord");
+	add_rod(c, "SpinalCord", SP_ROLE_CORD, middle_mm[0] - 28, 5); /* 8 mm apart */
+	e = evaluate(c, dose, NULL);
+	assert_true(json_is_null(json_object_get(e, "fall_off_pct_per_mm")));
+	json_decref(e);
+	free(dose);
+	sp_case_destroy(c);
+}
+
 static void conformity_of_a_target_that_is_not_covered(void **state)
 {
 	sp_case *c = case_with_target(25, 24, 2);
@@ -344,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(conformity_and_gradient_of_spheres),
+	        cmocka_unit_test(the_fall_off_beside_the_cord_is_the_slope_of_the_dose),
 	        cmocka_unit_test(conformity_of_a_target_that_is_not_covered),
 	        cmocka_unit_test(isodoses_end_at_the_skin),
 	        cmocka_unit_test(limits_and_goals_are_judged_apart),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "atomic_file.h"
+#include "earlier_dose.h"
 #include "evaluate.h"
 #include "log.h"
 #include "margin_limits.h"
@@ -155,10 +156,11 @@ static sp_status add_provenance(json_t *evaluation, const sp_plan_content *p, sp
 }
 
 /* A plan that holds its limits under set-up errors was made without the PRV's: they are goals, and how the limits held
- * is carried on. */
+ * is carried on; so is what an earlier course left. */
 static sp_status evaluate(json_t **out, const sp_plan_content *p, const sp_protocol *protocol, sp_error *err)
 {
-	json_t *robust = json_object_get(p->evaluation, "robust");
+	json_t *robust = json_object_get(p->evaluation, "robust"),
+	       *earlier = json_object_get(p->evaluation, "reirradiation");
 	sp_protocol own = {0};
 	sp_status st = SP_OK;
 
@@ -168,6 +170,8 @@ static sp_status evaluate(json_t **out, const sp_plan_content *p, const sp_proto
 		st = sp_evaluate(out, p->c, &p->dose_grid, p->dose_gy, own.limits ? &own : protocol, err);
 	if (st == SP_OK && robust)
 		json_object_set(*out, "robust", robust);
+	if (st == SP_OK && earlier)
+		json_object_set(*out, "reirradiation", earlier);
 	free(own.limits);
 	return st;
 }
@@ -192,6 +196,8 @@ static int run(const options *o, sp_error *err)
 		putchar('\n');
 	} else {
 		sp_evaluation_print(evaluation);
+		if (json_object_get(evaluation, "reirradiation"))
+			sp_reirradiation_print(json_object_get(evaluation, "reirradiation"));
 	}
 	if (o->require_limits && !json_is_true(json_object_get(evaluation, "all_limits_met")))
 		status = 1;

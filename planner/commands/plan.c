@@ -60,6 +60,7 @@ static const char help[] =
         "      --require-limits   exit status 1 when the plan misses a limit\n"
         "      --json             print the evaluation as JSON instead of a table\n"
         "\n"
+        "A plan that misses a hard limit is written, with a warning and exit status 1.\n"
         "Ctrl-C ends the optimisation, keeps the best plan so far and exits with status 4.\n"
         "\n"
         "example: spineplan plan case.h5 --protocol sc24-24gy-2fx -o plan.h5\n";
@@ -501,6 +502,68 @@ static sp_status complete_targets(sp_case *c, const sp_protocol *p, double dose_
 	return st;
 }
 
+/* A hard limit missed by more than this has not been held; less is rounding, or the noise of a last dose. */
+#define HELD_SHARE 0.01
+/* Of the target at the prescription. Below that no plan is of use, whatever its limits. */
+#define USEFUL_PERCENT 50.0
+
+static const char *text_of(const json_t *row, const char *key)
+{
+	const char *found = json_string_value(json_object_get(row, key));
+
+	return found ? found : "";
+}
+
+static double number_of(const json_t *row, const char *key)
+{
+	return json_number_value(json_object_get(row, key));
+}
+
+/* Appends "NAME METRIC 18.2 (limit 17)". */
+static void name_limit(char *out, size_t bytes, const json_t *row)
+{
+	size_t used = strlen(out);
+
+	snprintf(out + used, bytes - used, "%s%s %s %.4g (limit %g)", used ? ", " : "", text_of(row, "structure"),
+	         text_of(row, "metric"), number_of(row, "value"), number_of(row, "limit"));
+}
+
+/* True where hard limits could not be held, which is said with what to do; as is what holds down a target that gets
+ * next to nothing. */
+static bool say_conflict(const json_t *evaluation, bool ended_early)
+{
+	const char *target = text_of(json_object_get(evaluation, "prescription"), "target");
+	char missed[800] = "", binding[800] = "";
+	double covered = 100.0;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(evaluation, "limits"), i, row)
+	{
+		bool lower = strcmp(text_of(row, "sense"), "at least") == 0;
+		double limit = number_of(row, "limit"), over = (number_of(row, "value") - limit) * (lower ? -1.0 : 1.0);
+
+		if (!json_is_true(json_object_get(row, "hard")))
+			continue;
+		if (over > HELD_SHARE * limit)
+			name_limit(missed, sizeof missed, row);
+		else if (over > -0.02 * limit)
+			name_limit(binding, sizeof binding, row);
+	}
+	json_array_foreach(json_object_get(evaluation, "structures"), i,
+	                   row) if (strcmp(text_of(row, "name"), target) == 0) covered =
+	        number_of(json_object_get(row, "metrics"), "V100_pct");
+	if (*missed)
+		sp_log_warning("NOT a plan to use: hard limits are missed: %s. %s", missed,
+		               ended_early ? "The search was ended before it could hold them."
+		                           : "They cannot be held together in this case: loosen one of them, lower the "
+		                             "dose, or cut the target back.");
+	if (covered < USEFUL_PERCENT)
+		sp_log_warning("only %.0f %% of %s get the prescription%s%s", covered, target,
+		               *binding ? "; at their limit are " : "", binding);
+	return *missed;
+}
+
 int sp_command_plan(int argc, char **argv)
 {
 	arguments a = {.machine = "generic-6mv",
@@ -525,7 +588,7 @@ int sp_command_plan(int argc, char **argv)
 	sp_delivered_plan *delivered = NULL;
 	json_t *evaluation = NULL, *provenance = NULL;
 	const char *technique;
-	bool interrupted;
+	bool interrupted, conflict;
 	sp_status st;
 	int status = parse(&a, argc, argv);
 
@@ -600,8 +663,11 @@ int sp_command_plan(int argc, char **argv)
 		            delivered->seconds.beam_on_s + delivered->seconds.between_s, delivered->seconds.beam_on_s);
 	sp_log_info("%s: %s plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path, technique,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
+	conflict = say_conflict(evaluation, plan->optimisation.interrupted);
 	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
+	else if (conflict)
+		status = 1;
 	else if (a.require_limits &&
 	         (!json_is_true(json_object_get(evaluation, "all_limits_met")) ||
 	          (plan->robust && !json_is_true(json_object_get(plan->robust, "all_limits_met"))) ||

@@ -61,6 +61,33 @@ def test_a_plan_after_30_in_10_keeps_the_rules(evaluation):
     assert sac['total_eqd2_Gy'] == pytest.approx(37.5 + sac['new_eqd2_Gy'], abs=0.3)
 
 
+def test_evaluating_the_plan_again_tells_of_the_earlier_course(folder, evaluation):
+    done = run('evaluate', folder / 'plan.h5', '--json')
+    assert done.returncode == 0, done.stderr
+    again, first = json.loads(done.stdout)['reirradiation'], evaluation['reirradiation']
+    assert [r['met'] for r in again['rules']] == [r['met'] for r in first['rules']]
+    assert again['structures'][1]['total_eqd2_Gy'] == pytest.approx(first['structures'][1]['total_eqd2_Gy'], rel=1e-6)
+    assert 'Rules for re-irradiation' in run('evaluate', folder / 'plan.h5').stdout
+
+
+def test_hard_limits_that_contradict_one_another_are_named_and_end_with_1(folder, tmp_path):
+    """16 Gy to nearly all of the PTV, of which part lies in a cord that may have 4 Gy: no plan does that."""
+    (tmp_path / 'own.yaml').write_text("""name: own
+title: "contradiction"
+source: "own"
+dose_gy: 24
+fractions: 2
+limits:
+  - {structure: role:cord, metric: D0.03cc, at_most: 4, hard: yes, source: "own"}
+  - {structure: role:target, metric: D98%, at_least: 20, hard: yes, source: "own"}
+""")
+    done = run('plan', folder / 'case.h5', '-o', tmp_path / 'plan.h5', *SETTINGS, '--protocol', tmp_path / 'own.yaml')
+    assert done.returncode == 1
+    said = next(line for line in done.stderr.splitlines() if 'NOT a plan to use' in line)
+    assert 'cannot be held together' in said and ('D0.03cc' in said or 'D98' in said)
+    assert (tmp_path / 'plan.h5').exists()  # to be looked at
+
+
 def test_the_biology_of_the_plan_names_model_source_and_warning(folder, evaluation):
     done = run('biology', folder / 'plan.h5', '--earlier', folder / 'even.h5', '--earlier-fractions', 10, '--json')
     assert done.returncode == 0, done.stderr
