@@ -58,7 +58,9 @@ static inline fv word_clearance(const transport *t, uv word)
 /* How far the voxel's own matter reaches in every direction, at least. */
 static inline fv word_uniform(const transport *t, uv word)
 {
-	return TO_FV(AS_IV((word >> 20) & UV(0xfu))) * FV(t->setup->clearance_cm);
+	fv code = TO_FV(AS_IV((word >> 20) & UV(0xfu)));
+
+	return SP_MC_REACH(code, FV(t->setup->uniform_growth)) * FV(t->setup->clearance_cm);
 }
 
 static inline void add_to_cells(transport *t, uv cells, fv energy)

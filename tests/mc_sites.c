@@ -298,7 +298,7 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 				assert_true(density <= SP_MC_DENSER * own + SP_MC_ALIKE);
 				assert_true(own <= SP_MC_DENSER * density + SP_MC_ALIKE);
 			}
-			if (far <= uniform)
+			if ((double)far <= SP_MC_REACH((double)uniform, (double)p->setup.uniform_growth))
 				assert_true((word_of(p, w) & matter) == (word & matter));
 		}
 	}

@@ -39,12 +39,13 @@
 
 /* ---- Voxels: density in the low 16 bits in units of 1/SP_MC_DENSITY_UNIT g/cm3, clearance in the next 4, uniformity
  * in the next 4, material in the top 8. The clearance is the number of voxels in every direction (diagonals too) that
- * are neither much denser nor much thinner (by SP_MC_DENSER and more than SP_MC_ALIKE), the uniformity that of voxels
- * of the same matter; what lies outside the grid is neither. ---- */
+ * are neither much denser nor much thinner (by SP_MC_DENSER and more than SP_MC_ALIKE), the uniformity a code for that
+ * of voxels of the same matter (SP_MC_REACH); what lies outside the grid is neither. ---- */
 #define SP_MC_DENSITY_UNIT 4096.0f
 #define SP_MC_DENSER 1.5f
 #define SP_MC_ALIKE 0.02f /* g/cm3 */
 #define SP_MC_MAX_CLEARANCE 15
+#define SP_MC_REACH(code, growth) ((code) + (growth) * (code) * (code) * (code) * (code)) /* uniformity in voxels */
 
 /* Voxel words and tallies lie in memory by cubes of 4 x 4 x 4, so that a ray or track of any direction finds most of
  * its next voxels in cache lines and pages that it has been in. Of cell (i, j, k) (unsigned) of a grid of nx x ny x nz:
@@ -91,6 +92,7 @@ typedef struct {
 	float bricks_per_cm[4], brick_cm[4];
 	sp_u32 n[4], tally_n[4], bricks_n[4]; /* [3]: cells in memory, SP_MC_CELLS; of bricks the product */
 	float clearance_cm;                   /* length of one unit of clearance */
+	float uniform_growth;                 /* of SP_MC_REACH */
 	float electron_cut, photon_cut;
 	float event_majorant; /* cm2/g, bounds the discrete collisions of any electron in any material */
 	float step_per_mev;   /* longest electron step, g/cm2 per MeV */
@@ -102,7 +104,7 @@ typedef struct {
 	sp_u32 n_materials;
 	sp_u32 seed[2];
 } sp_mc_setup;
-SP_SAME_SIZE(sp_mc_setup, 200);
+SP_SAME_SIZE(sp_mc_setup, 204);
 
 /* ---- Source: rectangles in planes, each seen from a point or crossed by a parallel beam ---- */
 typedef struct {

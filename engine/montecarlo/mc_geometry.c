@@ -10,9 +10,6 @@
 /* A brick should be longer than most electrons' ranges, yet small against a patient. */
 #define BRICK_CM 2.5
 
-/* Neighbourhoods of voxels are looked at as far as this. */
-#define REACH_MM 45.0
-
 void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where)
 {
 	bool there[256] = {false};
@@ -26,142 +23,6 @@ void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], con
 			place[m] = (uint8_t)*n;
 			materials[(*n)++] = m;
 		}
-}
-
-/* out[i] = largest of in[i - 1], in[i], in[i + 1] along one axis. */
-static void widen(uint16_t *restrict out, const uint16_t *restrict in, const sp_grid *g, int axis)
-{
-	size_t nx = g->n[0], ny = g->n[1], nz = g->n[2], plane = nx * ny;
-
-#pragma omp parallel for
-	for (size_t k = 0; k < nz; k++)
-		for (size_t j = 0; j < ny; j++) {
-			const uint16_t *row = in + k * plane + j * nx, *low = row, *high = row;
-			uint16_t *to = out + k * plane + j * nx;
-
-			if (axis == 0) {
-				for (size_t i = 0; i < nx; i++) {
-					uint16_t a = row[i ? i - 1 : 0], b = row[i + 1 < nx ? i + 1 : i], c = row[i];
-
-					a = a > b ? a : b;
-					to[i] = a > c ? a : c;
-				}
-				continue;
-			}
-			if (axis == 1) {
-				low = j ? row - nx : row;
-				high = j + 1 < ny ? row + nx : row;
-			} else {
-				low = k ? row - plane : row;
-				high = k + 1 < nz ? row + plane : row;
-			}
-			for (size_t i = 0; i < nx; i++) {
-				uint16_t a = low[i] > high[i] ? low[i] : high[i];
-
-				to[i] = a > row[i] ? a : row[i];
-			}
-		}
-}
-
-/* Largest r needed: electrons of therapy beams reach no farther, or rarely. */
-static sp_u32 most_rings(const sp_grid *g)
-{
-	double least = fmin(g->spacing_mm[0], fmin(g->spacing_mm[1], g->spacing_mm[2]));
-
-	return (sp_u32)fmin(fmax(ceil(REACH_MM / least), 1.0), SP_MC_MAX_CLEARANCE);
-}
-
-/* Raises the clearance of voxels from r - 1 to r where the density, or that of its complement, stays within what one
- * step may cross. Two passes, since there is room for one set of extremes only: the first, on densities, marks; the
- * second, on complements, takes back. */
-static void grow_clearance(sp_u32 *words, const uint16_t *extreme, const uint16_t *density, size_t n, sp_u32 r,
-                           bool denser)
-{
-#pragma omp parallel for
-	for (size_t v = 0; v < n; v++) {
-		sp_u32 now = words[v] >> 16 & 0xfu;
-		float own = density[v], other = denser ? extreme[v] : (float)(UINT16_MAX - extreme[v]);
-
-		if (denser) {
-			if (now == r - 1 && other <= SP_MC_DENSER * own + SP_MC_ALIKE * SP_MC_DENSITY_UNIT)
-				words[v] += 1u << 16;
-		} else if (now >= r && own > SP_MC_DENSER * other + SP_MC_ALIKE * SP_MC_DENSITY_UNIT) {
-			words[v] = (words[v] & 0xfff0ffffu) | (r - 1) << 16;
-		}
-	}
-}
-
-/* For every voxel the largest r for which all voxels within r (in every direction, diagonals too) are at most
- * SP_MC_DENSER times as dense, and it no denser than that times any of them. a, b: room for a number a voxel. */
-static void set_clearance(sp_u32 *words, const uint16_t *density, const sp_grid *g, uint16_t *a, uint16_t *b)
-{
-	size_t n = sp_grid_voxels(g);
-
-	for (int pass = 0; pass < 2; pass++) {
-#pragma omp parallel for
-		for (size_t v = 0; v < n; v++)
-			a[v] = pass ? UINT16_MAX - density[v] : density[v];
-		if (pass) { /* beyond the grid there is nothing */
-#pragma omp parallel for
-			for (size_t v = 0; v < n; v++) {
-				size_t i = v % g->n[0], j = v / g->n[0] % g->n[1], k = v / (g->n[0] * g->n[1]);
-
-				if (i == 0 || j == 0 || k == 0 || i + 1 == g->n[0] || j + 1 == g->n[1] ||
-				    k + 1 == g->n[2]) {
-					if (density[v] > SP_MC_ALIKE * SP_MC_DENSITY_UNIT)
-						words[v] &= 0xfff0ffffu;
-					a[v] = UINT16_MAX; /* seen from further inside: one voxel too near */
-				}
-			}
-		}
-		for (sp_u32 r = 1; r <= most_rings(g); r++) {
-			widen(b, a, g, 0);
-			widen(a, b, g, 1);
-			widen(b, a, g, 2);
-			grow_clearance(words, b, density, n, r, pass == 0);
-			uint16_t *t = a;
-			a = b;
-			b = t;
-		}
-	}
-}
-
-/* For every voxel the largest r for which all voxels within r are of the same matter, and inside the grid. */
-static void set_uniformity(sp_u32 *words, const sp_grid *g, uint16_t *a, uint16_t *b)
-{
-	size_t nx = g->n[0], ny = g->n[1], nz = g->n[2], plane = nx * ny, n = plane * nz, left = 0;
-
-	/* other[v]: a neighbour differs, or lies outside */
-#pragma omp parallel for
-	for (size_t k = 0; k < nz; k++)
-		for (size_t j = 0; j < ny; j++)
-			for (size_t i = 0; i < nx; i++) {
-				size_t v = k * plane + j * nx + i;
-				const sp_u32 mask = 0xff00ffffu, own = words[v] & mask;
-				bool same = i > 0 && j > 0 && k > 0 && i + 1 < nx && j + 1 < ny && k + 1 < nz;
-
-				for (size_t c = 0; same && c < 27; c++)
-					same = (words[v + (c % 3 - 1) + (c / 3 % 3 - 1) * nx + (c / 9 - 1) * plane] &
-					        mask) == own;
-				a[v] = !same;
-			}
-	for (sp_u32 r = 1; r <= most_rings(g); r++) {
-		left = 0;
-#pragma omp parallel for reduction(+ : left)
-		for (size_t v = 0; v < n; v++)
-			if (!a[v]) {
-				words[v] += 1u << 20;
-				left++;
-			}
-		if (!left)
-			return;
-		widen(b, a, g, 0);
-		widen(a, b, g, 1);
-		widen(b, a, g, 2);
-		uint16_t *t = a;
-		a = b;
-		b = t;
-	}
 }
 
 #define NO_VOXEL_YET UINT32_MAX
@@ -234,8 +95,7 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 		density[v] = (uint16_t)fminf(fmaxf(d, 0.0f), 65535.0f);
 		out->voxels[v] = (sp_u32)place[where->material[v]] << 24 | density[v];
 	}
-	set_clearance(out->voxels, density, g, room, room + n);
-	set_uniformity(out->voxels, g, room, room + n);
+	setup->uniform_growth = sp_mc_look_around(out->voxels, density, g, room);
 	setup->bricks_n[3] = 1;
 	setup->brick_cm[3] = INFINITY;
 	for (int a = 0; a < 3; a++) {

@@ -50,6 +50,10 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
                               const uint8_t place[256], const sp_u32 *class_of, sp_error *err);
 void sp_mc_geometry_finish(sp_mc_geometry *g);
 
+/* Sets the voxel words' clearance and uniformity, and returns the setup's uniform_growth. density: in the words' units;
+ * room: for two numbers a voxel. */
+float sp_mc_look_around(sp_u32 *words, const uint16_t *density, const sp_grid *g, uint16_t *room);
+
 typedef struct {
 	sp_mc_source head;
 	sp_mc_beam *beams;
