@@ -7,6 +7,8 @@
 
 #define BLOCK_BYTES (4u << 20)
 #define MAX_LINKS 100000
+/* Room for a chunk while it is unpacked: old and new of a buffer that doubles, and the chunk. */
+#define CHUNK_COPIES 4
 
 void sp_h5_answer_look(sp_h5_reader *r, const sp_h5_request *rq)
 {
@@ -107,33 +109,44 @@ void sp_h5_answer_list(sp_h5_reader *r, const sp_h5_request *rq)
 
 /* ---- numbers ---- */
 
-/* Rows of a block: whole chunks, so that none is decompressed twice, and about BLOCK_BYTES. */
-static uint64_t block_rows(hid_t dataset, uint64_t row_bytes)
+/* Rows of a block: whole chunks, so that none is decompressed twice, and about BLOCK_BYTES. Also the elements of a
+ * chunk, 0 where there are none. */
+static uint64_t block_rows(uint64_t *chunk_elements, hid_t dataset, uint64_t row_bytes)
 {
 	hid_t layout = H5Dget_create_plist(dataset);
 	hsize_t chunk[H5S_MAX_RANK] = {1};
 	uint64_t rows = row_bytes < BLOCK_BYTES ? BLOCK_BYTES / (row_bytes ? row_bytes : 1) : 1;
+	int rank;
 
+	*chunk_elements = 0;
 	if (layout >= 0) {
-		if (H5Pget_layout(layout) == H5D_CHUNKED && H5Pget_chunk(layout, H5S_MAX_RANK, chunk) > 0 &&
-		    chunk[0] > 1)
-			rows = (rows + chunk[0] - 1) / chunk[0] * chunk[0];
+		if (H5Pget_layout(layout) == H5D_CHUNKED && (rank = H5Pget_chunk(layout, H5S_MAX_RANK, chunk)) > 0) {
+			/* the library allows no chunk of 4 GB or more */
+			*chunk_elements = 1;
+			for (int i = 0; i < rank; i++)
+				*chunk_elements *= chunk[i];
+			if (chunk[0] > 1)
+				rows = (rows + chunk[0] - 1) / chunk[0] * chunk[0];
+		}
 		H5Pclose(layout);
 	}
 	return rows;
 }
 
-static void send_rows(sp_h5_reader *r, const sp_h5_request *rq, hid_t dataset, hid_t space, const sp_h5_info *shape)
+static void send_rows(sp_h5_reader *r, const sp_h5_request *rq, hid_t dataset, hid_t type, hid_t space,
+                      const sp_h5_info *shape)
 {
 	uint64_t row_elements = shape->rank && shape->dims[0] ? shape->elements / shape->dims[0] : 1;
 	uint64_t n_rows = shape->rank ? rq->n_rows : 1, row_bytes = row_elements * sp_h5_type_bytes(rq->type);
-	uint64_t rows = block_rows(dataset, row_bytes);
+	uint64_t chunk_elements, rows = block_rows(&chunk_elements, dataset, row_bytes);
 	hsize_t start[SP_H5_MAX_RANK] = {0}, count[SP_H5_MAX_RANK];
 	hid_t memory = -1;
 	char *block;
 
 	if (rows > n_rows)
 		rows = n_rows;
+	/* inflating doubles its room as it goes; what a chunk inflates to beyond its own size is no chunk */
+	sp_h5_reader_limit_memory(CHUNK_COPIES * chunk_elements * H5Tget_size(type) + rows * row_bytes);
 	if (rows > UINT64_MAX / (row_bytes ? row_bytes : 1) || !(block = malloc(rows * row_bytes + 1))) {
 		sp_h5_reader_refuse(r, ":%s: no memory for a block of %llu rows", rq->path, (unsigned long long)rows);
 		return;
@@ -191,7 +204,7 @@ void sp_h5_answer_rows(sp_h5_reader *r, sp_h5_request *rq)
 		                    (unsigned long long)rq->n_elements, (unsigned long long)rq->first_row,
 		                    (unsigned long long)(rq->first_row + rq->n_rows));
 	else
-		send_rows(r, rq, id, space, &shape);
+		send_rows(r, rq, id, type, space, &shape);
 cleanup:
 	if (type >= 0)
 		H5Tclose(type);

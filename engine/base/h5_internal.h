@@ -68,6 +68,9 @@ void sp_h5_reader_refuse_broken(sp_h5_reader *r, const char *path, const char *a
 /* From now on a question's share of processor time, and that for so many bytes. */
 void sp_h5_reader_limit_time(uint64_t bytes);
 
+/* From now on the memory that a question without data may take, and so many bytes more. */
+void sp_h5_reader_limit_memory(uint64_t bytes);
+
 /* h5_objects.c. Opens path link by link; only hard links are followed. < 0 and *missing where there is no such link;
  * < 0 and an answer already given otherwise. The other two answer also when it is missing (or no dataset). */
 hid_t sp_h5_open_object(sp_h5_reader *r, const char *path, bool *missing);

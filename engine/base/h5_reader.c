@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Memory beyond what the process had when it was forked: room for one chunk of a few hundred MB and its compressed
- * form, for files that keep a whole CT as a single chunk. */
+/* Memory beyond what the process had when it was forked: what any question may take, and most of all with a chunk of a
+ * few hundred MB and its compressed form, for files that keep a whole CT as a single chunk. */
+#define QUESTION_BYTES (256ull << 20)
 #define MEMORY_BYTES (2ull << 30)
 /* Processor time of one question: seconds, and bytes a second (deflate gives 200 MB/s and more). */
 #define QUESTION_S 3
@@ -77,7 +78,9 @@ static void limit(int what, rlim_t most)
 	setrlimit(what, &now);
 }
 
-static void limit_memory(void)
+static rlim_t forked_bytes; /* addresses in use at the fork; 0: not known */
+
+static void find_forked_bytes(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) /* AddressSanitizer reserves terabytes of addresses */
 	unsigned long long pages = 0;
@@ -86,9 +89,17 @@ static void limit_memory(void)
 	if (!f)
 		return;
 	if (fscanf(f, "%llu", &pages) == 1)
-		limit(RLIMIT_AS, pages * (unsigned long long)sysconf(_SC_PAGESIZE) + MEMORY_BYTES);
+		forked_bytes = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 	fclose(f);
 #endif
+}
+
+/* Only the soft limit moves, so that it can go up again. */
+void sp_h5_reader_limit_memory(uint64_t bytes)
+{
+	if (forked_bytes)
+		limit(RLIMIT_AS, forked_bytes + (rlim_t)(bytes < MEMORY_BYTES - QUESTION_BYTES ? QUESTION_BYTES + bytes
+		                                                                               : MEMORY_BYTES));
 }
 
 /* The soft limit moves on with every question; reaching it sends SIGXCPU, which ends the process. */
@@ -154,12 +165,13 @@ void sp_h5_reader_serve(int socket_fd, const char *path)
 	limit(RLIMIT_CORE, 0);
 	if (nowhere >= 0)
 		dup2(nowhere, STDERR_FILENO);
-	limit_memory();
+	find_forked_bytes();
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 	H5PLset_loading_state(0); /* no code from where a file or the environment says */
 	while (hear(&r, &rq)) {
 		memset(&r.answer, 0, sizeof r.answer);
 		sp_h5_reader_limit_time(0);
+		sp_h5_reader_limit_memory(0);
 		switch (rq.question) {
 		case SP_H5_ASK_OPEN:
 			answer_open(&r, path);

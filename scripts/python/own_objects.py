@@ -33,10 +33,15 @@ def own(f, path, required=True):
     return here
 
 
-def check_own(f, path='/'):
-    """Refuses a group that anywhere below holds what `own` refuses."""
+def check_own(f, path='/', seen=None):
+    """Refuses a group that anywhere below holds what `own` refuses. Groups may hold each other in a circle."""
+    seen = seen if seen is not None else set()
     group = f[path]
+    place = h5py.h5o.get_info(group.id).addr
+    if place in seen:
+        return
+    seen.add(place)
     for name in group:
         item = own(f, f'{path.rstrip("/")}/{name}')
         if isinstance(item, h5py.Group):
-            check_own(f, f'{path.rstrip("/")}/{name}')
+            check_own(f, f'{path.rstrip("/")}/{name}', seen)
