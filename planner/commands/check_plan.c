@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "delivery_check.h"
+#include "delivery_dose.h"
 #include "h5.h"
 #include "plan_file.h"
 
@@ -64,6 +65,17 @@ static bool print_json(const char *path, const sp_delivery *d, const sp_machine 
 	return good;
 }
 
+/* A machine that is named is taken as it is; else leaves of another program's plan are found by their edges. */
+static sp_status find_machine(sp_machine **out, const sp_delivery *d, const char *name, sp_error *err)
+{
+	sp_status st;
+
+	if (!name)
+		return sp_delivery_machine(out, d, NULL, NULL, err);
+	st = sp_machine_read(out, name, err);
+	return st == SP_OK && d->mlc ? sp_machine_set_mlc(*out, d->mlc, err) : st;
+}
+
 sp_status sp_check_plan(bool *broken, const char *path, const char *machine_name, bool json, sp_error *err)
 {
 	sp_plan_content *p = NULL;
@@ -73,9 +85,7 @@ sp_status sp_check_plan(bool *broken, const char *path, const char *machine_name
 
 	if (st == SP_OK && !p->delivery)
 		st = sp_fail(err, SP_BAD_INPUT, "%s has no control points: a fluence plan cannot be delivered", path);
-	if (st != SP_OK ||
-	    (st = sp_machine_read(&machine, machine_name ? machine_name : p->delivery->machine, err)) != SP_OK ||
-	    (p->delivery->mlc && (st = sp_machine_set_mlc(machine, p->delivery->mlc, err)) != SP_OK) ||
+	if (st != SP_OK || (st = find_machine(&machine, p->delivery, machine_name, err)) != SP_OK ||
 	    (st = sp_delivery_judge(&v, p->delivery, machine, err)) != SP_OK)
 		goto cleanup;
 	*broken = v.n > 0;

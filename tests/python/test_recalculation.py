@@ -221,3 +221,11 @@ def test_a_plan_that_does_not_lie_in_the_ct_is_refused(tank, plan, tmp_path):
     turned = changed('vmat_example', tmp_path / 'ffs.dcm', lambda d: setattr(d.PatientSetupSequence[0], 'PatientPosition', 'FFS'))
     assert 'position FFS, the CT of' in plan(turned, '--case', tank, status=2)[1]
     assert 'angles are taken as they would be for the CT' in plan(turned, '--case', tank, '--isocentre', '0,-200,0')[1]
+
+
+def test_a_plan_of_other_leaves_is_checked_with_these(plan):
+    file, _ = plan(INTEROP / 'vmat_example.dcm')
+    for words, leaves in (((), 'agility-160'), (('--machine', 'generic-6mv'), 'millennium-120')):
+        done = subprocess.run([SPINEPLAN, 'check', str(file), *words], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and f'machine       generic-6mv, leaves {leaves}' in done.stdout  # MU in steps of 0.1
+        assert ('80 pairs of leaves, the machine 60' in done.stdout) == bool(words)
