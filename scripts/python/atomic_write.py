@@ -22,6 +22,10 @@ def keep_inputs(goal, *sources):
 def whole_path(path):
     """A temporary name to write to; it takes path's place when the block ends without an exception."""
     path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise OSError(f'cannot write {path}: {path.parent} is no folder')
+    if path.is_dir():
+        raise OSError(f'cannot write {path}: that is a folder')
     handle, temporary = tempfile.mkstemp(prefix='.' + path.name[:100] + '.', dir=path.parent)
     os.close(handle)
     try:

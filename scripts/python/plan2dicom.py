@@ -80,6 +80,10 @@ def check(contents, args):
         raise BadInput(f'{args.output} is there and not empty; choose another folder')
 
 
+def is_case(contents):
+    return not contents.technique and not contents.beams and contents.dose_gy is None
+
+
 def export(contents, folder, args):
     study = study_of_ct(contents, args) if args.ct else study_of_own(contents, args)
     names = [lo(s.name) for s in contents.structures]
@@ -98,8 +102,10 @@ def export(contents, folder, args):
         written.append(f'CT ({len(contents.hu)} images)')
     label = args.label or ('fluence' if not contents.beams else contents.technique or 'plan')
     structures = structure_object(study, contents.structures, label)
-    plan = plan_object(study, contents, structures, label)
     write(structures, 'RS.dcm')
+    if is_case(contents):
+        return written
+    plan = plan_object(study, contents, structures, label)
     write(plan, 'RP.dcm')
     if contents.dose_gy is not None:
         write(dose_object(study, contents, plan, structures), 'RD.dcm')
@@ -135,7 +141,7 @@ def main():
             shutil.rmtree(temporary, ignore_errors=True)
         say(str(e) if isinstance(e, (BadInput, OSError)) else damage(args.ct or args.plan, e))
         return 2
-    if not contents.beams:
+    if not contents.beams and not is_case(contents):
         say('a fluence plan has neither apertures nor monitor units: the RTPLAN holds prescription and fractions, no beams, '
             'and says that it cannot be delivered')
     say(f'wrote {args.output}: ' + ', '.join(written))

@@ -45,6 +45,8 @@ def machine_for(beam):
 def one_machine(beams, wish):
     """The machine of the plan file, which has one."""
     if wish:
+        if wish not in MACHINES.values() and not pathlib.Path(wish).is_file():
+            raise BadInput(f'--machine {wish} is neither a file nor one of {", ".join(MACHINES.values())}')
         return wish
     numbers = {}
     for beam in beams:

@@ -335,6 +335,10 @@ def test_beams_of_several_machines_are_taken_one_machine_at_a_time(tmp_path, mon
     assert status == 0 and 'left out beam 1: not asked for' in said
     with h5py.File(out) as f:
         assert len(f['beams']) == 1 and f.attrs['machine'] == 'generic-10mv'
+    status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', tmp_path / 'q.h5', '--machine', 'linac')
+    assert status == 2 and '--machine linac is neither a file nor one of generic-6mv' in said
+    status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', tmp_path / 'none' / 'q.h5', '--beams', '1')
+    assert status == 2 and said.strip().endswith('none is no folder')
     for wish, sentence in (('3', 'has no treatment beam 3'), ('a', 'expected numbers with commas between them')):
         status, said = run(rtplan2h5, monkeypatch, capsys, tmp_path / 'p.dcm', '-o', tmp_path / 'q.h5', '--beams', wish)
         assert status == 2 and sentence in said and not (tmp_path / 'q.h5').exists()

@@ -123,6 +123,12 @@ def test_case_to_dicom_to_case_keeps_hu_exactly_and_contours_to_a_hundredth_of_a
                 assert np.abs(t['points_mm'][...] - s['points_mm'][...]).max() <= 0.0056
 
 
+def test_a_case_becomes_ct_and_contours_without_a_plan(phantom, tmp_path, capsys):
+    assert call(plan2dicom, phantom / 'case.h5', '-o', tmp_path / 'out') == 0
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['CT', 'RS.dcm']
+    assert 'fluence' not in capsys.readouterr().err
+
+
 def test_masks_become_contours_of_the_same_voxels(arcs, tmp_path):
     from polygon_fill import coverage
     assert call(dicom2case, arcs / 'out', '-o', tmp_path / 'case.h5') == 0
@@ -225,12 +231,13 @@ def dvh_of(dicompyler, folder, number):
 
 def test_dicompyler_finds_our_volumes_and_dvhs(phantom, dicompyler):
     """It counts the dose grid's points (3.3 mm apart, in the contours' slices of 5 mm) inside a contour, where we cut voxels
-    at it. Of organs of a few thousand points that changes nothing much; a CTV of 16 cc has 300, every third at its edge."""
+    at it. Of organs of a few thousand points that changes nothing much; a CTV of 16 cc has 300, every third at its edge. (Of the
+    cord it has five a slice, always the same, and a mean dose 10 % lower than points of 0.3 mm give, which is ours.)"""
     numbers = {str(r.ROIName): int(r.ROINumber) for r in objects(phantom / 'out')['RS.dcm'].StructureSetROISequence}
     with h5py.File(phantom / 'plan.h5') as f:
         top = float(f['dose/dose_gy'][...].max())
         levels = np.linspace(0.02, 0.98, 25) * top
-        for name in ('External', 'Lung_L', 'Liver', 'Heart', 'Stomach', 'A_Aorta', 'CTV', 'PTV', 'Esophagus', 'SpinalCord'):
+        for name in ('External', 'Lung_L', 'Liver', 'Heart', 'Stomach', 'A_Aorta', 'CTV', 'PTV', 'Esophagus', 'SpinalCord_PRV02'):
             ours_gy, ours_cc = (f['dvh'][name][k][...].astype(float) for k in ('dose_gy', 'volume_cc'))
             theirs = dvh_of(dicompyler, phantom / 'out', numbers[name])
             large = ours_cc[0] > 200
