@@ -11,6 +11,7 @@ from atomic_write import keep_inputs
 from case_file import BadInput
 from report.page import make_page
 from report.plan_reader import read_plan, read_robustness
+from report.metal import read_metal
 
 
 def write_atomically(path, text):
@@ -31,13 +32,22 @@ def main():
     parser.add_argument('--png', type=pathlib.Path, metavar='DIR', help='also write views.png and dvh.png there')
     parser.add_argument('--robustness', type=pathlib.Path, metavar='FILE.h5',
                         help='what `spineplan robustness PLAN -o FILE.h5` has written: bands in the DVH, a table')
+    parser.add_argument('--water', type=pathlib.Path, metavar='DOSE.h5',
+                        help='what `spineplan dose CASE PLAN --hardware-as-water -o DOSE.h5` has written: the difference that '
+                        'implants make, in numbers and a picture')
+    parser.add_argument('--metal', type=pathlib.Path, metavar='DOSE.h5',
+                        help='the dose with implants to compare it with (default: the plan\'s own)')
     parser.add_argument('--title', help='heading of the page (default: the file\'s name)')
     args = parser.parse_args()
     try:
-        keep_inputs(args.output, args.plan, args.robustness)
+        if args.metal and not args.water:
+            raise BadInput('--metal is compared with --water: name both')
+        keep_inputs(args.output, args.plan, args.robustness, args.water, args.metal)
         plan = read_plan(args.plan)
         if args.robustness:
             read_robustness(plan, args.robustness)
+        if args.water:
+            read_metal(plan, args.water, args.metal)
         write_atomically(args.output, make_page(plan, args.title))
         print(f'report: wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)', file=sys.stderr)
         if args.png:

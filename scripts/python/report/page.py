@@ -7,6 +7,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from report.metal import metal_section
 from report.targets import targets_section
 from report.display import FRACTION_LEVELS, ct_json, display_ct, dose_json, structure_json
 
@@ -148,7 +149,8 @@ def facts(plan):
         yield 'Cord D0.03cc', number(metrics['D0.03cc_Gy']) + ' Gy'
     yield 'Maximum dose', number(float(plan.dose.values.max())) + ' Gy'
     for key, label in (('paddick_ci', 'Paddick conformity'), ('gradient_index', 'Gradient index'),
-                       ('homogeneity_index', 'Homogeneity'), ('hot_spot_pct', 'Hot spot (%)')):
+                       ('homogeneity_index', 'Homogeneity'),
+                       ('fall_off_pct_per_mm', 'Fall-off beside the cord (%/mm)'), ('hot_spot_pct', 'Hot spot (%)')):
         if isinstance(e.get(key), (int, float)):
             yield label, number(e[key])
 
@@ -240,6 +242,19 @@ def flat(value, prefix=''):
         yield prefix, f'{value:g}' if isinstance(value, float) else str(value)
 
 
+def earlier_section(record):
+    """The second course's table and rules (docs/reirradiation.md)."""
+    if not isinstance(record, dict):
+        return None
+    keys = ('earlier_eqd2_Gy', 'new_eqd2_Gy', 'total_eqd2_Gy', 'sum_of_largest_eqd2_Gy', 'total_bed2_Gy')
+    return {'file': pathlib.Path(str(record.get('earlier', ''))).name, 'fractions': f"{record.get('earlier_fractions', 0):g}",
+            'recovery': f"{100 * record.get('recovery', 0):g}", 'judged_on': record.get('judged_on', ''),
+            'source': record.get('source', ''), 'warning': record.get('warning', ''),
+            'rows': [[s.get('structure', '')] + [number(s.get(key)) for key in keys] for s in record.get('structures', [])],
+            'rules': [{'text': r.get('text', ''), 'value': number(r.get('value'), 1), 'limit': number(r.get('limit'), 0),
+                       'unit': r.get('unit', ''), 'met': r.get('met')} for r in record.get('rules', [])]}
+
+
 def make_page(plan, title):
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((HERE / 'template.html').read_text())
@@ -256,6 +271,7 @@ def make_page(plan, title):
         limit_tables=[table for table in tables if table[2]], not_judged=list(not_judged_rows(plan)),
         metric_names=[m.replace('_Gy', ' (Gy)') for m in METRICS], structures=list(structure_rows(plan)),
         robustness=robustness_table(plan), fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)),
-        targets=targets_section(plan.targets), provenance=list(flat(plan.provenance)),
+        targets=targets_section(plan.targets), metal=metal_section(plan),
+        earlier=earlier_section(plan.evaluation.get('reirradiation')), provenance=list(flat(plan.provenance)),
         file=file, css=Markup((HERE / 'report.css').read_text()), data=Markup(data),
         script=Markup('\n'.join((HERE / name).read_text() for name in SCRIPTS)))

@@ -55,6 +55,7 @@ class Plan:
     prescription: dict = field(default_factory=dict)
     robustness: dict = field(default_factory=dict)
     bands: dict = field(default_factory=dict)  # name -> (dose_gy, least volume_cc, most volume_cc) over the scenarios
+    metal: tuple = ()  # doses with implants and with water in their place, on one grid
     targets: dict = field(default_factory=dict)  # how the targets were made (docs/targets.md)
 
     def reference_gy(self):
@@ -177,3 +178,14 @@ def read_robustness(plan, path):
         for name, group in f.get('dvh', {}).items():
             volume = group['volume_cc'][()]
             plan.bands[name] = (group['dose_gy'][()], volume.min(0), volume.max(0))
+
+
+def read_dose(path):
+    """The dose of a plan or dose file."""
+    try:
+        with h5py.File(path, 'r') as f:
+            if 'dose/dose_gy' not in f:
+                raise BadInput(f'{path} has no /dose/dose_gy')
+            return _grid(f['dose/dose_gy'])
+    except OSError as e:
+        raise BadInput(f'{path}: {e}') from None
