@@ -25,7 +25,8 @@ typedef struct {
 	bool montecarlo;    /* matrix and dose by Monte Carlo; else by pencil beam, and what follows means nothing: */
 	double bixel_uncertainty, uncertainty; /* of the matrix's columns and of the dose, see mc_case.h */
 	uint64_t seed;
-	size_t n_angles; /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
+	double target_weight; /* what the dose that the target lacks counts against other penalties; 0: 1 */
+	size_t n_angles;      /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
 	const double *angles_deg;
 	size_t n_scenarios; /* of set-up errors in which hard limits must hold too (pencil beam only) */
 	const sp_scenario *scenarios;

@@ -65,7 +65,7 @@ typedef struct {
 	const sp_case *c;
 	const sp_grid *grid;
 	const sp_protocol *protocol;
-	double dose_gy;
+	double dose_gy, target_weight;
 	float *fraction, *distance;
 	uint32_t *row_of; /* 0: not a row; else row + 1 */
 	voxel_set *sets;
@@ -223,7 +223,9 @@ static sp_status add_target(builder *b, const sp_structure *target)
 		return sp_fail(b->err, SP_BAD_INPUT, "target '%s' has no volume on the dose grid", target->name);
 	b->problem->target_term = b->problem->n_terms;
 	st = add_term(b, set,
-	              (sp_term){.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 1.03 * b->dose_gy, .weight = per_dose(b, 1.0)},
+	              (sp_term){.kind = SP_SQUARED_UNDERDOSE,
+	                        .dose_gy = 1.03 * b->dose_gy,
+	                        .weight = per_dose(b, b->target_weight)},
 	              target->name);
 	if (st == SP_OK)
 		st = add_term(b, set,
@@ -438,9 +440,15 @@ no_memory:
 }
 
 sp_status sp_plan_problem_make(sp_plan_problem *out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
-                               const sp_grid *grid, sp_error *err)
+                               double target_weight, const sp_grid *grid, sp_error *err)
 {
-	builder b = {.c = c, .grid = grid, .protocol = protocol, .dose_gy = dose_gy, .problem = out, .err = err};
+	builder b = {.c = c,
+	             .grid = grid,
+	             .protocol = protocol,
+	             .dose_gy = dose_gy,
+	             .target_weight = target_weight,
+	             .problem = out,
+	             .err = err};
 	const sp_structure *target = sp_case_target(c);
 	sp_status st = SP_OK;
 

@@ -33,7 +33,7 @@ typedef struct {
 
 /* dose_gy: the prescription (whole course). SP_BAD_INPUT when the case has no target or it is empty on the grid. */
 sp_status sp_plan_problem_make(sp_plan_problem *out, const sp_case *c, const sp_protocol *protocol, double dose_gy,
-                               const sp_grid *grid, sp_error *err);
+                               double target_weight, const sp_grid *grid, sp_error *err);
 void sp_plan_problem_finish(sp_plan_problem *p);
 
 #endif

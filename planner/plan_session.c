@@ -354,7 +354,9 @@ sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_pr
 	if (!plan)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
 	if ((st = sp_setup_dose_grid(&plan->dose_grid, c, spacing_mm, err)) != SP_OK ||
-	    (st = sp_plan_problem_make(&s->problem, c, protocol, dose_gy, &plan->dose_grid, err)) != SP_OK ||
+	    (st = sp_plan_problem_make(&s->problem, c, protocol, dose_gy,
+	                               o->target_weight > 0.0 ? o->target_weight : 1.0, &plan->dose_grid, err)) !=
+	            SP_OK ||
 	    (st = make_beams(&plan->beams, c, &plan->dose_grid, machine, o, err)) != SP_OK ||
 	    (o->earlier && ((st = sp_earlier_dose_read(&s->earlier, o->earlier, c, &plan->dose_grid, err)) != SP_OK ||
 	                    (st = sp_budgets_add(&s->budgets, &s->problem, &s->earlier, c, &plan->dose_grid,

@@ -22,6 +22,9 @@
 
 #define MAX_ANGLES 360
 
+/* An odd number of beams at equal steps, so that none opposes another: what they share is the target. */
+static const double around_deg[] = {180, 208, 235, 263, 291, 319, 346, 14, 41, 69, 97, 125, 152};
+
 /* Of Monte Carlo's doses on the way to a deliverable plan; their noise is smoothed. */
 #define ROUGH_UNCERTAINTY 0.02
 
@@ -46,6 +49,10 @@ static const char help[] =
         "      --machine NAME     a shipped machine or a YAML file (default generic-6mv)\n"
         "      --beams A,B,...    gantry angles in degrees; default: the case's beams, else 9 beams, from behind\n"
         "                         when there is a cord, all round otherwise\n"
+        "                         around: 13 all round\n"
+        "      --target-weight W      how much dose that the target lacks counts against all that is asked besides "
+        "the\n"
+        "                         hard limits (default 1); 4 gives more coverage and a wider half isodose\n"
         "      --bixel-mm S       bixel side at the isocentre (default 5)\n"
         "      --grid-mm S        spacing of the dose grid (default 2)\n"
         "      --cutoff-mm R      lateral reach of a bixel in the matrix (default 50); the final dose has no cut-off\n"
@@ -112,6 +119,7 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"uncertainty", required_argument, NULL, 'u'},
 	        {"bixel-uncertainty", required_argument, NULL, 'B'},
 	        {"beams", required_argument, NULL, 'b'},
+	        {"target-weight", required_argument, NULL, 'W'},
 	        {"bixel-mm", required_argument, NULL, 'x'},
 	        {"grid-mm", required_argument, NULL, 'g'},
 	        {"cutoff-mm", required_argument, NULL, 'c'},
@@ -176,7 +184,15 @@ static int parse(arguments *a, int argc, char **argv)
 			break;
 		case 'b':
 			a->plan.angles_deg = a->angles;
+			if (strcmp(optarg, "around") == 0) {
+				memcpy(a->angles, around_deg, sizeof around_deg);
+				a->plan.n_angles = sizeof around_deg / sizeof *around_deg;
+				break;
+			}
 			good = (a->plan.n_angles = sp_option_angles(a->angles, MAX_ANGLES, optarg)) > 0;
+			break;
+		case 'W':
+			good = sp_option_number(&a->plan.target_weight, optarg, 0.01, 100.0);
 			break;
 		case 'x':
 			good = sp_option_number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
