@@ -21,6 +21,9 @@
 /* A term binds when the optimiser's own value lies this close to its dose. */
 #define BINDING_GY 0.1
 
+/* The part of a limit that the optimiser's own goes down to. */
+#define LEAST_PART 0.1
+
 typedef struct {
 	float dose, volume;
 } sample;
@@ -127,8 +130,12 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, size_t sce
 		if (binds && correct && moves_by_share(&metric))
 			move_share(t, &metric, sign > 0.0, &dvh, l->limit->value);
 		else if (binds && correct)
-			/* giving back half avoids a see-saw with a judged value that jumps a little */
-			t->dose_gy -= sign * (miss > 0.0 ? miss + MARGIN_GY : 0.5 * (miss + MARGIN_GY));
+			/* giving back half avoids a see-saw with a judged value that jumps a little; what is still
+			 * missed at a small part of the limit is not won by asking for less, and below 0 there is no
+			 * dose */
+			t->dose_gy =
+			        fmax(t->dose_gy - sign * (miss > 0.0 ? miss + MARGIN_GY : 0.5 * (miss + MARGIN_GY)),
+			             LEAST_PART * l->limit->value);
 		sp_dvh_finish(&dvh);
 		if (st != SP_OK)
 			return st;
