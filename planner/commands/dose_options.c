@@ -251,6 +251,8 @@ static int check(const sp_dose_options *o, const char *engine, const char *needs
 	if (o->open_field != o->has_field || (o->open_field && !o->mc.parallel && !o->has_ssd) ||
 	    (!o->open_field && o->has_ssd))
 		return sp_command_usage("dose", "--source, --ssd-mm (of a point) and --field-mm belong together") + 1;
+	if (o->open_field && o->mlc)
+		return sp_command_usage("dose", "--mlc is for a plan with control points; a field has no leaves") + 1;
 	if (!o->monte_carlo)
 		return 0;
 	if (!o->open_field && (o->mc.electrons || o->mc.energy_mev > 0.0 || o->spectrum))

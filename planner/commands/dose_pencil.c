@@ -107,6 +107,13 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 		return st;
 	if (o->plan_path && (st = sp_plan_read_beams(&w->plan, o->plan_path, err)) != SP_OK)
 		return st;
+	if (w->plan && !w->plan->delivery && o->mlc)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has no control points: there are no leaves that --mlc could replace", o->plan_path);
+	if (w->plan && w->plan->delivery && o->spectrum)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has control points, whose spectrum is the machine's: leave out --spectrum",
+		               o->plan_path);
 	if (w->plan && w->plan->delivery) {
 		if ((st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) == SP_OK)
 			st = sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);

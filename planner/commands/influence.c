@@ -68,6 +68,8 @@ static int parse(options *o, int argc, char **argv)
 	                                      {"help", no_argument, NULL, 'h'},
 	                                      {NULL, 0, NULL, 0}};
 	double number;
+	bool cut_off = false;
+	const char *for_mc = NULL;
 	int c;
 
 	optind = 1;
@@ -94,6 +96,7 @@ static int parse(options *o, int argc, char **argv)
 			good = sp_option_sizes(o->grid_mm, 3, optarg, 0.5, 50.0);
 			break;
 		case 'c':
+			cut_off = true;
 			good = sp_option_number(&o->cutoff_mm, optarg, 1.0, 1000.0);
 			break;
 		case 'm':
@@ -114,8 +117,7 @@ static int parse(options *o, int argc, char **argv)
 				o->mc.histories = (uint32_t)number;
 			break;
 		case 's':
-			if ((good = sp_option_number(&number, optarg, 0.0, 1e15)))
-				o->mc.seed = (uint64_t)number;
+			good = sp_option_whole(&o->mc.seed, optarg, 0, UINT64_MAX);
 			break;
 		case 'j':
 			o->json = true;
@@ -130,14 +132,22 @@ static int parse(options *o, int argc, char **argv)
 			return sp_command_usage("influence", "'%s' is no good value for --%s", optarg,
 			                        sp_option_name(known, c)) +
 			       1;
+		if (c == 'u' || c == 'n' || c == 's')
+			for_mc = sp_option_name(known, c);
 	}
+	if (for_mc && !o->montecarlo)
+		return sp_command_usage("influence", "--%s is for --engine mc", for_mc) + 1;
+	if (cut_off && o->montecarlo)
+		return sp_command_usage("influence", "--cutoff-mm is for the pencil beam; Monte Carlo's matrix is cut "
+		                                     "off nowhere") +
+		       1;
+	if (o->mc.uncertainty > 0.0 && o->mc.histories > 0)
+		return sp_command_usage("influence", "--histories and --uncertainty exclude each other") + 1;
 	if (optind != argc - 1)
 		return sp_command_usage("influence", "expected one CASE, found %d", argc - optind) + 1;
 	o->case_path = argv[optind];
 	if (o->mc.uncertainty == 0.0 && o->mc.histories == 0)
 		o->mc.uncertainty = 0.13;
-	if (o->mc.histories > 0)
-		o->mc.uncertainty = 0.0;
 	if (o->beams.margin_mm < 0.0)
 		o->beams.margin_mm = o->beams.bixel_mm;
 	if (sp_command_keeps_inputs("influence", o->output, (const char *const[]){o->case_path, o->machine}, 2))

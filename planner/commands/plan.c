@@ -55,7 +55,7 @@ static const char help[] =
         "                         hard limits (default 1); 4 gives more coverage and a wider half isodose\n"
         "      --bixel-mm S       bixel side at the isocentre (default 5)\n"
         "      --grid-mm S        spacing of the dose grid (default 2)\n"
-        "      --cutoff-mm R      lateral reach of a bixel in the matrix (default 50); the final dose has no cut-off\n"
+        "      --cutoff-mm R      pencil: lateral reach of a bixel in the matrix (default 50); the final dose has no cut-off\n"
         "      --robust E         hold the hard limits under set-up errors E too (1mm or 1mm,1deg: shifts, turns "
         "about\n"
         "                         three axes); replaces the PRV of the cord. Pencil beam only\n"
@@ -81,6 +81,7 @@ typedef struct {
 	sp_setup_errors errors;
 	sp_earlier_options earlier;
 	sp_plan_options plan;
+	bool given['z' + 1]; /* by option */
 	bool deliver;
 	sp_deliver_options delivery;
 } arguments;
@@ -99,6 +100,31 @@ static bool read_count(size_t *out, const char *text, uint64_t low, uint64_t hig
 
 	*out = good ? (size_t)n : 0;
 	return good;
+}
+
+/* An option that the plan asked for would not heed, and what it is for. */
+static bool finds_unheeded(char *option, const char **needs, const arguments *a)
+{
+	const sp_beam_technique technique = a->delivery.technique;
+	const struct {
+		const char *options, *needs;
+		bool heeded;
+	} all[] = {{"u", "--engine mc, or --technique imrt or vmat", a->plan.montecarlo || a->deliver},
+	           {"B", "--engine mc", a->plan.montecarlo},
+	           {"c", "the pencil beam's matrix; Monte Carlo's is cut off nowhere", !a->plan.montecarlo},
+	           {"n", "--technique imrt", a->deliver && technique == SP_BEAM_IMRT},
+	           {"aA", "--technique vmat", a->deliver && technique == SP_BEAM_VMAT},
+	           {"l", "--technique imrt or vmat", a->deliver},
+	           {"N", "--robust", a->robust != NULL}};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		for (const char *o = all[i].options; *o; o++)
+			if (a->given[(int)*o] && !all[i].heeded) {
+				*option = *o;
+				*needs = all[i].needs;
+				return true;
+			}
+	return false;
 }
 
 /* -1: go on; else the exit status to end with. */
@@ -133,13 +159,17 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"help", no_argument, NULL, 'h'},
 	        {NULL, 0, NULL, 0},
 	};
-	const char *missing;
+	const char *missing, *needs;
+	char unheeded;
 	int option;
 
 	opterr = 0;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
 		bool good = true;
+
+		if (option <= 'z')
+			a->given[option] = true;
 
 		switch (option) {
 		case 'o':
@@ -253,6 +283,10 @@ static int parse(arguments *a, int argc, char **argv)
 		return sp_command_usage("plan",
 		                        "--technique imrt and vmat search with the pencil beam's matrix and have Monte "
 		                        "Carlo doses anyway: leave out --engine mc");
+	if (finds_unheeded(&unheeded, &needs, a))
+		return sp_command_usage("plan", "--%s is for %s", sp_option_name(options, unheeded), needs);
+	if (a->given['S'] && !a->plan.montecarlo && !a->deliver) /* a script may give it to every plan */
+		sp_log_warning("--seed changes nothing: a fluence plan by pencil beam has no random numbers");
 	if (sp_command_keeps_inputs("plan", a->plan_path, (const char *const[]){a->case_path, a->protocol, a->machine},
 	                            3))
 		return 2;

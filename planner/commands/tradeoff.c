@@ -124,7 +124,7 @@ static int parse(arguments *a, int argc, char **argv)
 			break;
 		case 'b':
 			a->plan.angles_deg = a->angles;
-			good = (a->plan.n_angles = sp_option_list(a->angles, 360, optarg)) > 0;
+			good = (a->plan.n_angles = sp_option_angles(a->angles, 360, optarg)) > 0;
 			break;
 		case 'x':
 			good = sp_option_number(&a->plan.bixel_mm, optarg, 1.0, 50.0);

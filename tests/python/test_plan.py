@@ -158,6 +158,11 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
     (['CASE', '-o', 'p.h5', '--engine', 'magic'], 'magic'),
     (['CASE', '-o', 'p.h5', '--engine', 'mc', '--uncertainty', '1'], "'1'"),
     (['CASE', '-o', 'p.h5', '--engine', 'mc', '--seed', '-1'], '-1'),
+    (['CASE', '-o', 'p.h5', '--engine', 'mc', '--cutoff-mm', '30'], "--cutoff-mm is for the pencil beam's matrix"),
+    (['CASE', '-o', 'p.h5', '--uncertainty', '2%'], '--uncertainty is for --engine mc, or --technique imrt or vmat'),
+    (['CASE', '-o', 'p.h5', '--technique', 'imrt', '--bixel-uncertainty', '9%'], '--bixel-uncertainty is for --engine mc'),
+    (['CASE', '-o', 'p.h5', '--technique', 'vmat', '--segments', '9'], '--segments is for --technique imrt'),
+    (['CASE', '-o', 'p.h5', '--arcs', '2'], '--arcs is for --technique vmat'),
 ])
 def test_wrong_use_is_one_sentence_and_leaves_no_file(spineplan, thoracic, tmp_path, arguments, sentence):
     words = [str(thoracic) if a == 'CASE' else a for a in arguments]
