@@ -23,7 +23,8 @@ typedef struct {
 
 static void look_up(photon_tables *out, const transport *t, float energy)
 {
-	uint bits = as_uint(energy) - ((127 + SP_MC_ENERGY_LOG2) << 23);
+	/* a spectrum may begin below the tables: what is below their first row is taken as there */
+	uint bits = max(as_uint(energy), (127u + SP_MC_ENERGY_LOG2) << 23) - ((127u + SP_MC_ENERGY_LOG2) << 23);
 	uint n = t->setup->n_materials;
 
 	out->row = min(bits >> SP_MC_ROW_SHIFT, (uint)(SP_MC_ROWS - 1));

@@ -213,6 +213,35 @@ static void sums_do_not_depend_on_how_batches_are_launched(void **state)
 	sp_mc_destroy(part);
 }
 
+/* Before anything of that size is touched. */
+static void grids_of_more_cells_than_kernels_can_number_are_refused(void **state)
+{
+	static const sp_mc_plane plane = {
+	        .parallel = true, .x_axis = {1.0, 0.0, 0.0}, .y_axis = {0.0, 1.0, 0.0}, .direction = {0.0, 0.0, 1.0}};
+	static const sp_mc_opening opening = {0, 0.0, 0.0, 5.0, 5.0, 1.0, 0};
+	/* 2^31 voxels and a few; and 16 times as few that fill cubes of 4 x 4 x 4 up to as many */
+	static const sp_grid large[] = {{{2048, 1024, 1025}, {1.0, 1.0, 1.0}, {0.0, 0.0, 0.0}},
+	                                {{1u << 27, 1, 1}, {1.0, 1.0, 1.0}, {0.0, 0.0, 0.0}}};
+	const rig *r = *state;
+	const sp_mc_particles particles = {false, &r->spectrum, 1, 1, &plane, &opening, NULL};
+	const sp_mc_options options = {.seed = 1, .batch_histories = 16};
+	sp_mc *mc;
+
+	for (size_t i = 0; i < 2; i++) {
+		const sp_mc_matter where = {large[i], NULL, NULL};
+		sp_error err = {0}, other = {0};
+
+		assert_int_equal(
+		        sp_mc_create(&mc, r->device, r->matter, &r->where, &large[i], &particles, &options, &err),
+		        SP_BAD_INPUT);
+		assert_non_null(strstr(err.text, "the dose grid of"));
+		assert_int_equal(
+		        sp_mc_create(&mc, r->device, r->matter, &where, &r->where.grid, &particles, &options, &other),
+		        SP_BAD_INPUT);
+		assert_non_null(strstr(other.text, "the CT of"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +249,7 @@ int main(void)
 	        cmocka_unit_test(plain_electrons_conserve_energy),
 	        cmocka_unit_test(sets_of_particles_conserve_energy),
 	        cmocka_unit_test(sums_do_not_depend_on_how_batches_are_launched),
+	        cmocka_unit_test(grids_of_more_cells_than_kernels_can_number_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("mc small", tests, set_up, tear_down);

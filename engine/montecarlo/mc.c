@@ -103,6 +103,21 @@ static void set_up(sp_mc_setup *s, const sp_mc_options *o, const sp_grid *geomet
 	}
 }
 
+/* Kernels number cells with 32 bits, and gathers read theirs as signed. */
+static sp_status check_cells(const sp_grid *g, const char *what, sp_error *err)
+{
+	double cells = 64.0;
+
+	for (int a = 0; a < 3; a++)
+		cells *= ceil(0.25 * (double)g->n[a]);
+	if (cells < 0x1p31)
+		return SP_OK;
+	return sp_fail(err, SP_BAD_INPUT,
+	               "the %s of %zu x %zu x %zu voxels is too large for Monte Carlo, which takes 2.1e9 voxels; "
+	               "choose larger ones",
+	               what, g->n[0], g->n[1], g->n[2]);
+}
+
 /* Vectors of particles suit processors; on GPUs neighbouring work-items are the lanes. */
 static int lanes_of(const sp_mc *mc, const sp_mc_options *o)
 {
@@ -151,6 +166,9 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 	char options[320];
 	sp_status st;
 
+	if ((st = check_cells(&where->grid, "CT", err)) != SP_OK ||
+	    (st = check_cells(tally, "dose grid", err)) != SP_OK)
+		return st;
 	for (int a = 0; a < 3; a++)
 		low_mm[a] = sp_grid_low_edge_mm(&where->grid, a);
 	set_up(&setup, o, &where->grid, tally);

@@ -93,6 +93,9 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 	if (o->plan_path && !w->plan->delivery && (!w->plan->beams || !w->plan->weights))
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s has neither control points nor bixel weights to compute a dose from", o->plan_path);
+	if (w->plan && !w->plan->delivery && o->mlc)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has no control points: there are no leaves that --mlc could replace", o->plan_path);
 	sha = w->plan ? json_string_value(json_object_get(w->plan->provenance, "case_sha256")) : NULL;
 	if (sha && strcmp(sha, w->c->sha256) != 0)
 		sp_log_warning("%s was made for another case than %s", o->plan_path, o->case_path);
@@ -239,20 +242,24 @@ static sp_status set_up(work *w, const sp_dose_options *o, sp_error *err)
 {
 	const sp_dose_mc_options *mc = &o->mc;
 	double start = sp_clock_seconds();
+	bool slow;
 	sp_status st;
 
 	if ((st = prepare_output(w, o, err)) != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = read_inputs(w, o, err)) != SP_OK || (st = sp_device_open(&w->device, o->device, err)) != SP_OK ||
 	    (st = choose_grid(w, o, err)) != SP_OK || (st = make_beams(w, o, err)) != SP_OK)
 		return st;
+	/* large batches are for fine grids, whose closing takes time; where histories take longer they would leave too
+	 * much between two checkpoints */
+	slow = mc->plain || mc->electrons || mc->without & (SP_MC_SITES | SP_MC_SETS);
 	w->options = (sp_mc_options){
 	        .electron_cut_mev = mc->electron_cut_mev > 0.0 ? mc->electron_cut_mev : SP_MC_ELECTRON_CUT_MEV,
 	        .photon_cut_mev = mc->photon_cut_mev > 0.0 ? mc->photon_cut_mev : SP_MC_PHOTON_CUT_MEV,
 	        .plain = mc->plain,
 	        .without = mc->without,
 	        .seed = mc->seed,
-	        .batch_histories =
-	                mc->batch_histories ? (uint32_t)mc->batch_histories : sp_mc_batch_for(sp_grid_voxels(&w->grid)),
+	        .batch_histories = mc->batch_histories ? (uint32_t)mc->batch_histories
+	                                               : sp_mc_batch_for(slow ? 1 : sp_grid_voxels(&w->grid)),
 	        .chunk = (uint32_t)mc->chunk};
 	sp_log_info("Monte Carlo: %s, dose to %s on %zu x %zu x %zu voxels, batches of %u histories, seed %" PRIu64
 	            "; makes tables and kernels (the kernels' first time takes longer)",
