@@ -21,9 +21,9 @@ SETTINGS = ('--beams', 'around', '--bixel-mm', '2.5', '--target-weight', '4')
 CASES = {f'thoracic-{g}': ('thoracic-spine', '--epidural-grade', str(g)) for g in range(4)}
 CASES |= {'postop': ('postop-spine',), 'lumbar': ROOT / 'tests' / 'data' / 'lumbar.h5'}
 # Goals for a synthetic spine case at 24 Gy in 2 fractions: what must be and what is good
-MUST = {'PTV V100': 80, 'PTV D95': 22.8, 'GTV D98': 18, 'CI': 0.65, 'GI': 5, 'fall-off': 10, 'hot spot': 150}
-GOOD = {'PTV V100': 90, 'PTV D95': 24, 'GTV D98': 21, 'CI': 0.80, 'GI': 3.7, 'fall-off': 14, 'hot spot': 135}
-AT_MOST = ('GI', 'hot spot')
+MUST = {'PRV D0.03cc': 17, 'PTV V100': 80, 'PTV D95': 22.8, 'GTV D98': 18, 'CI': 0.65, 'GI': 5, 'fall-off': 10, 'hot spot': 150}
+GOOD = {'PRV D0.03cc': 16, 'PTV V100': 90, 'PTV D95': 24, 'GTV D98': 21, 'CI': 0.80, 'GI': 3.7, 'fall-off': 14, 'hot spot': 135}
+AT_MOST = ('PRV D0.03cc', 'GI', 'hot spot')
 
 
 def fractions_of(protocol):

@@ -23,7 +23,7 @@ def test_a_row_names_the_goals_and_limits_that_are_missed():
     text = row('thoracic-1', 'sc24-24gy-2fx', an_evaluation(V100_pct=79.0))
     assert text.startswith('| thoracic-1 | sc24-24gy-2fx | 16.90 | 79.0 | 24.10 | 20.0 | 0.85 | 3.90 | 14.2 | 134 |')
     assert 'Heart D15cc_Gy' in text and 'PRV D0.03cc_Gy' not in text
-    assert text.endswith('| below "must": PTV V100; not "good": PTV V100, GTV D98, GI |')
+    assert text.endswith('| below "must": PTV V100; not "good": PRV D0.03cc, PTV V100, GTV D98, GI |')
     assert 'must' not in row('thoracic-1', 'sbrt-30gy-3fx', an_evaluation())  # the goals are for 24/2
 
 
