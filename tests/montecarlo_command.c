@@ -284,7 +284,8 @@ static void the_dose_of_a_plan_is_that_of_the_pencil_beam_in_water(void **state)
 
 	(void)state;
 	do_run("phantom tg119-c-shape -o tg.h5 --voxel-mm 6");
-	do_run("plan tg.h5 -o plan.h5 --grid-mm 6 --bixel-mm 15 --beams 0,100,250 --max-time 2");
+	/* any weights do: on a slow machine so short a search misses a hard limit, which is exit status 1 */
+	assert_in_range(run("plan tg.h5 -o plan.h5 --grid-mm 6 --bixel-mm 15 --beams 0,100,250 --max-time 2"), 0, 1);
 	do_run("dose tg.h5 plan.h5 -o pm.h5 --engine mc --uncertainty 2%");
 	dose = read_dataset("pm.h5", "/dose/dose_gy", SP_H5_F32, &n);
 	pencil = read_dataset("plan.h5", "/dose/dose_gy", SP_H5_F32, &m);

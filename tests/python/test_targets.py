@@ -81,7 +81,8 @@ def test_plan_makes_the_margins_that_a_case_lacks(tmp_path):
         del f['prescription'].attrs['target']
     done = subprocess.run([SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--grid-mm', '6', '--bixel-mm', '15',
                            '--beams', '180', '--max-time', '1', '--json'], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    # 1: so short a search may miss a hard limit
+    assert done.returncode in (0, 1), done.stderr
     for made in ('spinal_cord_PRV02', 'PTV', 'PTV_eval'):
         assert f'made {made} (' in done.stderr
     assert 'spinal_cord as cord' in done.stderr and 'aorta as GreatVes' in done.stderr
