@@ -9,7 +9,9 @@
 
 #define PLACES_ALONG 5 /* of a bixel, along the leaves and across: tenths of 2.5 mm resolve tongue and groove */
 #define PLACES_ACROSS 10
-#define MOMENTS 4 /* of an interval in which something moves */
+#define MOMENTS 4     /* of an interval in which something moves, at least */
+#define MOMENT_MM 2.5 /* and nothing moves farther from one moment to the next: a bixel sees each gap pass */
+#define MOST_MOMENTS 400
 #define SAME_DEG 0.01
 #define SCATTER_BIXEL_MM 10.0
 #define SCATTER_REACH_MM 80.0
@@ -147,12 +149,17 @@ static double electron_value(const map_job *j, const sp_delivery_beam *b, const 
 	return j->target_share * e->share * seen(j, &source, b, now, x, y);
 }
 
-static bool moves(const sp_delivery_beam *b, size_t i)
+/* Into how many openings interval i is cut. */
+static int moments_of(const sp_delivery_beam *b, size_t i)
 {
 	const sp_control_point *from = b->points + i, *to = from + 1;
+	double farthest_mm = 0.0;
 
-	return memcmp(from->jaws_mm, to->jaws_mm, sizeof from->jaws_mm) != 0 ||
-	       (b->n_pairs && memcmp(from->leaves_mm, to->leaves_mm, 2 * b->n_pairs * sizeof(double)) != 0);
+	for (int a = 0; a < 4; a++)
+		farthest_mm = fmax(farthest_mm, fabs(to->jaws_mm[a] - from->jaws_mm[a]));
+	for (size_t l = 0; l < 2 * b->n_pairs; l++)
+		farthest_mm = fmax(farthest_mm, fabs(to->leaves_mm[l] - from->leaves_mm[l]));
+	return farthest_mm > 0.0 ? (int)fmin(fmax(MOMENTS, ceil(farthest_mm / MOMENT_MM - 1e-6)), MOST_MOMENTS) : 1;
 }
 
 static bool turns(const sp_delivery_beam *b, size_t i)
@@ -181,7 +188,7 @@ static sp_status fill(double *weights, const sp_beam *beam, const direction *d, 
 		return sp_fail(err, SP_NO_MEMORY, "no memory for leaves");
 	for (size_t i = d->first; i < d->last; i++) {
 		const sp_control_point *from = d->b->points + i, *to = from + 1;
-		int moments = moves(d->b, i) ? MOMENTS : 1;
+		int moments = moments_of(d->b, i);
 		double mu = to->cumulative_mu - from->cumulative_mu;
 
 		if (!(mu > 0.0))

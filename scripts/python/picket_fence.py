@@ -30,7 +30,7 @@ BEAM = ROOT / 'engine' / 'beam'
 MU, DPI = 100.0, 150
 JAWS_MM = (-80.0, 80.0, -40.0, 40.0)
 STRIPS_MM, STRIP_MM = (-60, -30, 0, 30, 60), 10.0
-SWEEP_MM, SWEEP_POINTS = 60.0, 49  # from and to, of the middle of a gap; the pencil beam wants short steps
+SWEEP_MM, SWEEP_POINTS = 60.0, 49  # from and to, of the middle of a gap, in short steps
 BLOCK_MM = 20.0
 SSD_MM, DEPTH_MM = 900.0, 105.0
 # Of the plane: 1 mm along x and y, a layer of 30 mm about DEPTH_MM (where the pencil beam's voxel is a point).

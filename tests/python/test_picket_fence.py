@@ -43,6 +43,13 @@ def test_the_fence_shows_what_the_leaf_file_says(monkeypatch, capsys, tmp_path, 
     assert (tmp_path / 'fence.png').read_bytes().startswith(b'\x89PNG')
 
 
+def test_a_sweep_in_one_step_is_one_in_many(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(picket_fence, 'SWEEP_POINTS', 2)
+    found = measure(monkeypatch, capsys, tmp_path / 'fence.png')
+    # Moments of the sweep are 2.5 mm apart, places in a bixel 0.5 mm: each side of a gap is known to half of that.
+    assert found['leaf_gap_mm'] == pytest.approx(leaf_file('millennium-120')[3], abs=0.5)
+
+
 def test_what_is_not_there_is_named(monkeypatch, capsys, tmp_path):
     for arguments, sentence in ((('--machine', 'no-such'), 'no-such'), (('--mlc', 'none'), 'none')):
         monkeypatch.setattr(sys, 'argv', ['picket-fence', '-o', str(tmp_path / 'no.png'), *arguments])
