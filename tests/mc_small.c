@@ -61,7 +61,7 @@ static int tear_down(void **state)
 }
 
 /* A point source above the block, its field askew and partly beside it; a part of the particles misses. */
-static sp_mc *create_with(const rig *r, bool electrons, bool plain, uint32_t batch_histories, int lanes)
+static sp_mc *create_with(const rig *r, bool electrons, bool plain, uint32_t batch_histories, int lanes, uint32_t group)
 {
 	static const sp_mc_plane plane = {.source_mm = {3.0, -20.0, -490.0},
 	                                  .centre_mm = {1.0, -8.0, 10.0},
@@ -70,7 +70,7 @@ static sp_mc *create_with(const rig *r, bool electrons, bool plain, uint32_t bat
 	static const sp_mc_opening openings[] = {{0, -4.0, -2.0, 16.0, 14.0, 3.0, 0}, {0, 9.0, 5.0, 14.0, 6.0, 1.0, 0}};
 	const sp_mc_particles particles = {electrons, &r->spectrum, 1, 2, &plane, openings, NULL};
 	const sp_mc_options options = {
-	        .plain = plain, .seed = 20240901, .batch_histories = batch_histories, .lanes = lanes};
+	        .plain = plain, .seed = 20240901, .batch_histories = batch_histories, .lanes = lanes, .group = group};
 	sp_error err = {0};
 	sp_mc *mc = NULL;
 
@@ -81,7 +81,7 @@ static sp_mc *create_with(const rig *r, bool electrons, bool plain, uint32_t bat
 
 static sp_mc *create(const rig *r, bool electrons, bool plain, uint32_t batch_histories)
 {
-	return create_with(r, electrons, plain, batch_histories, 0);
+	return create_with(r, electrons, plain, batch_histories, 0, 0);
 }
 
 static double deposited_mev(const sp_mc_sums *s)
@@ -97,7 +97,7 @@ static double deposited_mev(const sp_mc_sums *s)
 static double imbalance(double *deposited, const rig *r, bool electrons, bool plain, uint32_t batch_histories,
                         int lanes)
 {
-	sp_mc *mc = create_with(r, electrons, plain, batch_histories, lanes);
+	sp_mc *mc = create_with(r, electrons, plain, batch_histories, lanes, 0);
 	sp_mc_sums s;
 	double emitted, others;
 
@@ -213,6 +213,29 @@ static void sums_do_not_depend_on_how_batches_are_launched(void **state)
 	sp_mc_destroy(part);
 }
 
+/* Two groups of three work-items that add to one tally by atomics, as on a GPU, and one tally for each processor thread
+ * make the same bits. */
+static void sums_do_not_depend_on_groups_and_tallies(void **state)
+{
+	const rig *r = *state;
+	sp_mc *own, *shared;
+	sp_mc_sums a, b;
+
+	if (r->small) /* minutes in a simulator */
+		skip();
+	own = create(r, false, false, 600);
+	shared = create_with(r, false, false, 600, 0, 3);
+	assert_int_equal(sp_mc_run(own, 0, 2, NULL), SP_OK);
+	assert_int_equal(sp_mc_run(shared, 0, 2, NULL), SP_OK);
+	assert_int_equal(sp_mc_read(&a, own, NULL), SP_OK);
+	assert_int_equal(sp_mc_read(&b, shared, NULL), SP_OK);
+	assert_equal_sums(&a, &b);
+	sp_mc_sums_finish(&a);
+	sp_mc_sums_finish(&b);
+	sp_mc_destroy(own);
+	sp_mc_destroy(shared);
+}
+
 /* Before anything of that size is touched. */
 static void grids_of_more_cells_than_kernels_can_number_are_refused(void **state)
 {
@@ -249,6 +272,7 @@ int main(void)
 	        cmocka_unit_test(plain_electrons_conserve_energy),
 	        cmocka_unit_test(sets_of_particles_conserve_energy),
 	        cmocka_unit_test(sums_do_not_depend_on_how_batches_are_launched),
+	        cmocka_unit_test(sums_do_not_depend_on_groups_and_tallies),
 	        cmocka_unit_test(grids_of_more_cells_than_kernels_can_number_are_refused),
 	};
 

@@ -146,6 +146,11 @@ static sp_status share_out(sp_mc *mc, const sp_mc_options *o, const sp_mc_setup 
 	mc->n_tallies = info->is_cpu && units * mc->tally_cells * 8 <= sp_device_alloc_limit(mc->device) / 2
 	                        ? (cl_uint)units
 	                        : 1;
+	if (o->group) {
+		mc->n_items = (size_t)o->group * 2;
+		mc->local = o->group;
+		mc->n_tallies = 1;
+	}
 	mc->chunk = o->chunk ? o->chunk : o->batch_histories / (4 * mc->n_items);
 	mc->chunk = o->chunk ? mc->chunk : mc->chunk > 64 ? 64 : mc->chunk ? mc->chunk : 1;
 	return SP_OK;

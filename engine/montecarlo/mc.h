@@ -53,6 +53,7 @@ typedef struct {
 	uint32_t batch_histories; /* histories of one statistical batch */
 	uint32_t chunk;           /* histories that a work-item follows, 0: our choice; changes no bit of the sums */
 	int lanes;                /* particles of a vector: 0, as suits the device; 1 or 16 (tests) */
+	uint32_t group;           /* work-items of a group that all add to one tally, as on a GPU (tests); 0: ours */
 } sp_mc_options;
 
 /* Means of variance reduction (docs/physics.md). None changes the mean. */
