@@ -277,6 +277,29 @@ def leave_out(bench, rounds):
         print(f'{means:12} ' + ''.join(f'{ratio:12.2f}' for ratio in row), flush=True)
 
 
+# mm, from the surface on
+SLABS = (('water', 51), ('lung', 60), ('water', 30), ('bone', 30), ('water', 30), ('titanium', 9), ('water', 90))
+
+
+def mean_unmoved(bench):
+    """Default against --plain: the mean dose in each slab of a stack, 80 x 80 mm about the axis; sigma from the seeds' spread."""
+    path = bench.phantom('stack', 3, SLABS)
+    names, seeds = layer_of_voxels(SLABS), 2 if bench.quick else 8
+    edges = [0, *(i for i in range(1, VOXELS) if names[i] != names[i - 1]), VOXELS]
+    inner = np.s_[37:63]
+    means = {}
+    for options in ((), ('--plain',)):
+        n = ('2e5' if bench.quick else '1e6') if not options else '4e5' if bench.quick else '4e6'
+        runs = [bench.own(path, 100.0, '--histories', n, *options)['dose'] for _ in range(seeds)]
+        means[options] = np.array([[run[a:b, inner, inner].mean() for a, b in zip(edges, edges[1:])] for run in runs])
+    fast, plain = means[()], means[('--plain',)]
+    ratio = fast.mean(0) / plain.mean(0)
+    sigma = ratio * np.sqrt((fast.var(0, ddof=1) / fast.mean(0)**2 + plain.var(0, ddof=1) / plain.mean(0)**2) / seeds)
+    print('\nmean dose by default over that with --plain, in a stack of slabs')
+    for a, b, r, s in zip(edges, edges[1:], ratio, sigma):
+        print(f'{names[a]:10} {3 * a:4} to {3 * b:4} mm {100 * (r - 1):+7.2f} +- {100 * s:.2f} %')
+
+
 def start_up(bench, base, rounds):
     """Wall time of a whole run of 128 histories: with kernels to compile and with them cached."""
     cold, cached = [], []
@@ -311,6 +334,7 @@ def main():
         sys.stdout.flush()
     base = compare_with_itself(bench, rounds)
     leave_out(bench, rounds)
+    mean_unmoved(bench)
     start_up(bench, base, rounds)
 
 
