@@ -45,15 +45,17 @@ typedef struct {
 
 static inline step_numbers draw_step(const transport *t, uint object, uint step)
 {
-	float4 a = uniform4(philox((uint4)(t->base.x, t->base.y, object, step * 4), t->key));
-	float4 b = uniform4(philox((uint4)(t->base.x, t->base.y, object, step * 4 + 1), t->key));
+	/* a number takes the upper 23 bits of a word; the lower 9 of all four make two more */
+	uint4 bits = philox((uint4)(t->base.x, t->base.y, object, step * 4), t->key), low = bits & 0x1ffu;
+	float4 a = uniform4(bits);
+	float between = ((float)((low.z >> 5) << 9 | low.w) + 0.5f) * (1.0f / 8192.0f);
 	step_numbers s;
 
 	s.hinge = a.x;
-	s.node = min((uint)(SP_MC_NODES_PER_L * minus_log(a.y) + b.y), (uint)(SP_MC_NODES - 1));
+	s.node = min((uint)(SP_MC_NODES_PER_L * minus_log(a.y) + between), (uint)(SP_MC_NODES - 1));
 	direction_of(&s.cosine, &s.sine, a.z);
-	s.event = minus_log(b.x);
-	s.accept = a.w;
+	s.event = minus_log(a.w);
+	s.accept = uniform(low.x << 23 | low.y << 14 | (low.z & 0x1fu) << 9);
 	return s;
 }
 

@@ -340,6 +340,10 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 			material = sites->word[b].at[l] >> 24;
 			here = left & HOLDS(word >> 24 == UV(material));
 			left &= ~here;
+			here &= HOLDS(FV(track_range(t, material, energy, positron)) <
+			              word_density(word) * word_uniform(t, word));
+			if (!ANY(here))
+				continue;
 			while (k < tracks && space->tracks[k].material != material)
 				k++;
 			if (k == SP_TRACKS)
@@ -349,12 +353,9 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 				           positron);
 			if (!space->tracks[k].whole)
 				continue;
-			here &= HOLDS(FV(space->tracks[k].range) < word_density(word) * word_uniform(t, word));
-			if (ANY(here)) {
-				lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v,
-				          word_density(word), PICK(here, weight.v, FV(0.0f)), &r);
-				weight.v = PICK(here, FV(0.0f), weight.v);
-			}
+			lay_track(&space->tracks[k], t, sites->x[b].v, sites->y[b].v, sites->z[b].v, word_density(word),
+			          PICK(here, weight.v, FV(0.0f)), &r);
+			weight.v = PICK(here, FV(0.0f), weight.v);
 		}
 		if (!ANY(HOLDS(weight.v > FV(0.0f))))
 			continue;

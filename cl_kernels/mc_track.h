@@ -21,7 +21,6 @@ typedef struct {
 	uint material;
 	int whole; /* 0: did not fit */
 	int n_points, n_photons;
-	float range; /* g/cm2: no electron of its energy gets farther */
 	/* one of the sites so far sends off the track's photons for all of them: their weight, its place and 1/density
 	 */
 	float weight, from_x, from_y, from_z, per_mass;
@@ -144,6 +143,12 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 	return true;
 }
 
+/* g/cm2: no electron of that energy gets farther. */
+static inline float track_range(const transport *t, uint material, float energy, int positron)
+{
+	return t->event[kind_row(t->setup, positron) + material * SP_MC_ROWS + lane_row(energy)].z;
+}
+
 static void make_track(track *k, transport *t, kept_numbers *kept, uint object, uint material, float energy, float u,
                        float v, float w, int positron)
 {
@@ -158,7 +163,6 @@ static void make_track(track *k, transport *t, kept_numbers *kept, uint object, 
 	k->whole = 1;
 	k->n_points = k->n_photons = 0;
 	k->weight = 0.0f;
-	k->range = t->event[kind_row(s, positron) + material * SP_MC_ROWS + lane_row(energy)].z;
 	for (;;) {
 		pending_point pending = {{0.0f, 0.0f, 0.0f, 0.0f}, &place};
 		bool there = true;

@@ -16,7 +16,7 @@
 #endif
 
 #ifndef SP_SETS
-#define SP_SETS (SP_LANES == 1 ? 1 : 2) /* sets of electrons that are followed together */
+#define SP_SETS 1 /* sets of electrons that are followed together; more only helps where sets are short of work */
 #endif
 #ifndef SP_SEQUENCE
 #define SP_SEQUENCE 1 /* 0: a source of independent random numbers */
