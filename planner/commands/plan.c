@@ -453,9 +453,9 @@ static void add_delivery(json_t *provenance, const sp_delivered_plan *d)
 	const struct {
 		const char *name;
 		const sp_reached *r;
-	} steps[] = {{"fluence", &d->fluence}, {"apertures", &d->deliverable}};
+	} steps[] = {{"fluence", &d->fluence}, {"apertures", &d->deliverable}, {"last_dose", &d->last}};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		json_t *step = json_pack("{s:f, s:f}", "objective", steps[i].r->objective, "target_d95_gy",
 		                         steps[i].r->target_d95_gy);
 

@@ -2,13 +2,17 @@
 #ifndef SP_DELIVER_INTERNAL_H
 #define SP_DELIVER_INTERNAL_H
 
+#include <jansson.h>
+
 #include "aperture_map.h"
+#include "limit_correction.h"
 #include "plan_deliver.h"
 #include "plan_session.h"
 
 typedef struct {
 	sp_plan_session session;
 	const sp_machine *machine;
+	const sp_protocol *protocol; /* NULL: none */
 	const sp_deliver_options *options;
 	sp_fields *fields;
 	sp_aperture_map *map;
@@ -19,6 +23,21 @@ typedef struct {
 /* From the fluence in the session's plan: fields, and a map whose x are the first apertures. */
 sp_status sp_deliver_first_steps(sp_deliver_job *j);
 sp_status sp_deliver_first_arcs(sp_deliver_job *j);
+
+/* The hard limits by the session's dose, as the evaluation judges them; correct: their terms move. */
+sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct);
+
+/* A small miss needs no other plan: takes up to 1.2 % off all monitor units until all hard limits hold; where that does
+ * not do it, all stays as it was. *standing: what judging said before and says afterwards. */
+sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing);
+
+/* The other way: up to 6 % on all monitor units, as much as limits and goals that are met leave, as the machine can,
+ * and as the target's D95 needs to reach the prescription. */
+sp_status sp_deliver_use_room(sp_deliver_job *j);
+
+/* By what all doses may be multiplied so that upper limits and goals in Gy which are met (as in evaluation.md) still
+ * are; *n_met: limits and goals that are met. */
+double sp_room_factor(size_t *n_met, const json_t *evaluation);
 
 /* How an arc is cut: intervals of at most two degrees, and beams of the matrix that several of them share. */
 typedef struct {

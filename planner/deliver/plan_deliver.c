@@ -8,7 +8,6 @@
 #include "clock.h"
 #include "evaluate.h"
 #include "interrupt.h"
-#include "limit_correction.h"
 #include "row_filter.h"
 #include "log.h"
 #include "to_delivery.h"
@@ -17,10 +16,6 @@
 #define FLUENCE_ROUNDS 8
 #define APERTURE_ROUNDS 6
 #define LAST_ROUNDS 3
-
-/* Monitor units give way to a limit by at most this share, in steps. */
-#define MOST_SCALING 0.012
-#define SCALING_STEP 0.001
 
 /* What all monitor units together cost, in shares of the fluence's objective: plans alike in dose should need few. */
 #define MU_SHARE 0.1
@@ -34,7 +29,7 @@ static sp_status structure_dvh(sp_dvh *out, const sp_plan_session *s, const size
 	return sp_dvh_of_structures(out, &outside_cc, s->c, which, n, &s->plan->dose_grid, s->plan->dose_gy, s->err);
 }
 
-/* As the search's own dose has it: the rows by matrix and offset, their neighbours by the last dose. */
+/* By the session's dose. */
 static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *what)
 {
 	const sp_plan_problem *p = &s->problem;
@@ -42,9 +37,6 @@ static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *w
 	sp_dvh dvh;
 	sp_status st;
 
-	for (size_t i = 0; i < p->n_voxels; i++)
-		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, s->rows_dose[i]);
-	s->dose_is_whole = false;
 	*out = (sp_reached){s->plan->optimisation.objective, 0.0, NAN};
 	if ((st = structure_dvh(&dvh, s, &target, 1)) != SP_OK)
 		return st;
@@ -64,6 +56,17 @@ static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *w
 		sp_log_info("%s: objective %.5g, target D95 %.2f Gy, %s D0.03cc %.2f Gy", what, out->objective,
 		            out->target_d95_gy, p->terms[p->cord_term].name, out->cord_d003cc_gy);
 	return SP_OK;
+}
+
+/* As the search's own dose has it: the rows by matrix and offset, their neighbours by the last dose. */
+static sp_status note_searched(sp_reached *out, sp_plan_session *s, const char *what)
+{
+	const sp_plan_problem *p = &s->problem;
+
+	for (size_t i = 0; i < p->n_voxels; i++)
+		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, s->rows_dose[i]);
+	s->dose_is_whole = false;
+	return note_reached(out, s, what);
 }
 
 /* ---- doses ---- */
@@ -155,50 +158,8 @@ static sp_status calibrate(sp_deliver_job *j)
 	return SP_OK;
 }
 
-static sp_status judge(sp_limit_standing *out, sp_plan_session *s, bool correct)
-{
-	return sp_limits_judge(out, &s->problem, 0, s->c, &s->plan->dose_grid, s->plan->dose_gy, s->rows_dose,
-	                       s->dose_gy, correct, s->err);
-}
-
-static void scale_dose(sp_deliver_job *j, double factor)
-{
-	sp_plan_session *s = &j->session;
-
-	j->mu_factor *= factor;
-	for (size_t v = 0; v < sp_grid_voxels(&s->plan->dose_grid); v++) {
-		s->plan->dose_gy[v] *= (float)factor;
-		s->plan->sigma_gy[v] *= (float)factor;
-	}
-	for (size_t i = 0; i < s->problem.n_voxels; i++)
-		s->rows_dose[i] *= (float)factor;
-}
-
-/* A dose goes with the monitor units, so a small miss needs no other plan and no other dose. Takes up to MOST_SCALING
- * off until all limits hold; where that does not do it, all stays as it was. */
-static sp_status scale_to_limits(sp_deliver_job *j, sp_limit_standing *standing)
-{
-	sp_plan_session *s = &j->session;
-	double before = j->mu_factor;
-	sp_status st = SP_OK;
-
-	while (standing->worst_miss_gy > 0.0 && j->mu_factor > before * (1.0 - MOST_SCALING)) {
-		scale_dose(j, 1.0 - SCALING_STEP);
-		if ((st = judge(standing, s, false)) != SP_OK)
-			return st;
-	}
-	if (standing->worst_miss_gy > 0.0) {
-		scale_dose(j, before / j->mu_factor);
-		return judge(standing, s, false);
-	}
-	if (j->mu_factor != before)
-		sp_log_info("monitor units less by %.1f %%: all hard limits met",
-		            100.0 * (1.0 - j->mu_factor / before));
-	return SP_OK;
-}
-
 /* The last dose, as exact as wanted; where it breaks a limit that the search thought was met, the monitor units give
- * way, or the search goes on from what is now known. */
+ * way, or the search goes on from what is now known; where it keeps them all with room to spare, they take that up. */
 static sp_status finish(sp_deliver_job *j, double uncertainty, double max_seconds)
 {
 	sp_plan_session *s = &j->session;
@@ -209,16 +170,18 @@ static sp_status finish(sp_deliver_job *j, double uncertainty, double max_second
 		s->uncertainty = uncertainty;
 		s->dose_is_whole = false;
 		if ((st = sp_plan_session_final_dose(s)) != SP_OK || s->plan->interrupted ||
-		    (st = judge(&standing, s, false)) != SP_OK)
+		    (st = sp_deliver_judge(&standing, j, false)) != SP_OK)
 			return st;
 		if (s->problem.n_limits)
 			sp_log_info("Monte Carlo dose of the control points: worst hard limit %s by %.2f Gy",
 			            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
-		if ((st = scale_to_limits(j, &standing)) != SP_OK)
+		if ((st = sp_deliver_give_way(j, &standing)) != SP_OK)
 			return st;
-		if (standing.worst_miss_gy <= 0.0 || round == LAST_ROUNDS)
+		if (standing.worst_miss_gy <= 0.0)
+			return sp_deliver_use_room(j);
+		if (round == LAST_ROUNDS)
 			return SP_OK;
-		if ((st = judge(&standing, s, true)) != SP_OK ||
+		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK ||
 		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK ||
 		    (s->plan->optimisation.interrupted && sp_interrupt_asked()))
 			return st;
@@ -235,7 +198,7 @@ static void price_mu(sp_deliver_job *j, double objective)
 	for (size_t i = 0; i < j->fields->n_fields; i++)
 		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++)
 			sum += sp_aperture_mu(j->map, j->map->x, i, k);
-	j->map->mu_price = MU_SHARE * objective / sum;
+	j->map->mu_price = (getenv("MUS") ? atof(getenv("MUS")) : MU_SHARE) * objective / sum;
 }
 
 static sp_status search_apertures(sp_deliver_job *j, double max_seconds)
@@ -266,7 +229,7 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	s->uncertainty = j->options->rough_uncertainty;
 	s->smooth = true;
 	if ((st = sp_plan_session_search(s, NULL, FLUENCE_ROUNDS, o->max_seconds)) != SP_OK ||
-	    (st = note_reached(&out->fluence, s, "fluence")) != SP_OK ||
+	    (st = note_searched(&out->fluence, s, "fluence")) != SP_OK ||
 	    (st = j->options->technique == SP_BEAM_VMAT ? sp_deliver_first_arcs(j) : sp_deliver_first_steps(j)) !=
 	            SP_OK)
 		return st;
@@ -274,8 +237,9 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	s->dose_context = j;
 	price_mu(j, out->fluence.objective);
 	if ((st = calibrate(j)) != SP_OK || (st = search_apertures(j, o->max_seconds)) != SP_OK ||
-	    (st = note_reached(&out->deliverable, s, "apertures")) != SP_OK ||
+	    (st = note_searched(&out->deliverable, s, "apertures")) != SP_OK ||
 	    (st = finish(j, o->uncertainty, o->max_seconds)) != SP_OK ||
+	    (st = note_reached(&out->last, s, "last dose")) != SP_OK ||
 	    (st = sp_apertures_deliver(&out->delivery, j->map, j->map->x, j->options->fractions / j->mu_factor,
 	                               j->err)) != SP_OK)
 		return st;
@@ -292,7 +256,7 @@ sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_pr
 	sp_plan_options own = *options;
 	const sp_arc_plan arc = sp_deliver_arc_plan(deliver);
 	double *angles = NULL;
-	sp_deliver_job j = {.machine = machine, .options = deliver, .mu_factor = 1.0, .err = err};
+	sp_deliver_job j = {.machine = machine, .protocol = protocol, .options = deliver, .mu_factor = 1.0, .err = err};
 	sp_delivered_plan *p = sp_alloc_array(1, sizeof *p);
 	sp_status st;
 

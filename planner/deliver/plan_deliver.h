@@ -16,7 +16,7 @@ typedef struct {
 	double rough_uncertainty;    /* of the Monte Carlo doses on the way; the last one has sp_plan_options' */
 } sp_deliver_options;
 
-/* What a step of the way reached, on the voxels of the problem. */
+/* What a step of the way reached; the objective is the search's, of its own dose. */
 typedef struct {
 	double objective, target_d95_gy, cord_d003cc_gy; /* NAN where there is no cord limit */
 } sp_reached;
@@ -24,9 +24,9 @@ typedef struct {
 typedef struct {
 	sp_fluence_plan *plan; /* dose, times; weights are the bixels' fluence by the apertures */
 	sp_delivery *delivery;
-	sp_reached fluence, deliverable;
-	size_t n_segments;           /* or intervals between control points */
-	sp_delivery_seconds seconds; /* of one fraction */
+	sp_reached fluence, deliverable, last; /* last: by Monte Carlo, monitor units as delivered */
+	size_t n_segments;                     /* or intervals between control points */
+	sp_delivery_seconds seconds;           /* of one fraction */
 } sp_delivered_plan;
 
 /* Statuses as of sp_plan_fluence; options->plan must ask for a pencil beam's matrix. */

@@ -213,6 +213,9 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
         # the apertures are near the fluence that they came from: 25 % with 4 segments a beam and the real head
         reached = json.loads(f['provenance'][()])
         assert reached['apertures']['target_d95_gy'] > 0.75 * reached['fluence']['target_d95_gy']
+        # the last dose is that of the monitor units in the file
+        judged = {limit['structure']: limit['value'] for limit in evaluation['limits'] if limit['metric'] == 'D0.03cc_Gy'}
+        assert reached['last_dose']['cord_d0.03cc_gy'] == pytest.approx(judged['SpinalCord_PRV02'], rel=1e-6)
     checked = run(spineplan, 'check', plan, '--json')
     assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
     export_and_recalculate(spineplan, thoracic, plan, 5)

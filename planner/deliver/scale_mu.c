@@ -1,0 +1,154 @@
+/* After the last dose: all monitor units by one factor. Dose goes with them, so this needs no other dose, and doses at
+ * a volume go with them too, so the factor that a limit leaves is known without a search. */
+#include "deliver_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "evaluate.h"
+#include "log.h"
+
+/* Monitor units give way to a limit by at most this share, in steps. */
+#define MOST_LESS 0.012
+#define LESS_STEP 0.001
+
+/* And take up what the limits leave by at most this share. Limits on volumes do not go with the dose: where one of them
+ * would be missed, half of the gain is tried, so many times. */
+#define MOST_MORE 0.06
+#define HALVINGS 4
+#define WORTH_WHILE 0.0005
+
+sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
+{
+	sp_plan_session *s = &j->session;
+
+	return sp_limits_judge(out, &s->problem, 0, s->c, &s->plan->dose_grid, s->plan->dose_gy, s->rows_dose,
+	                       s->dose_gy, correct, s->err);
+}
+
+static void scale_dose(sp_deliver_job *j, double factor)
+{
+	sp_plan_session *s = &j->session;
+
+	j->mu_factor *= factor;
+	for (size_t v = 0; v < sp_grid_voxels(&s->plan->dose_grid); v++) {
+		s->plan->dose_gy[v] *= (float)factor;
+		s->plan->sigma_gy[v] *= (float)factor;
+	}
+	for (size_t i = 0; i < s->problem.n_voxels; i++)
+		s->rows_dose[i] *= (float)factor;
+}
+
+sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
+{
+	double before = j->mu_factor;
+	sp_status st = SP_OK;
+
+	while (standing->worst_miss_gy > 0.0 && j->mu_factor > before * (1.0 - MOST_LESS)) {
+		scale_dose(j, 1.0 - LESS_STEP);
+		if ((st = sp_deliver_judge(standing, j, false)) != SP_OK)
+			return st;
+	}
+	if (standing->worst_miss_gy > 0.0) {
+		scale_dose(j, before / j->mu_factor);
+		return sp_deliver_judge(standing, j, false);
+	}
+	if (j->mu_factor != before)
+		sp_log_info("monitor units less by %.1f %%: all hard limits met",
+		            100.0 * (1.0 - j->mu_factor / before));
+	return SP_OK;
+}
+
+double sp_room_factor(size_t *n_met, const json_t *evaluation)
+{
+	const char *const lists[] = {"limits", "goals"};
+	double factor = INFINITY;
+
+	*n_met = 0;
+	for (size_t l = 0; l < 2; l++) {
+		const json_t *row;
+		size_t i;
+
+		json_array_foreach(json_object_get(evaluation, lists[l]), i, row)
+		{
+			double value = json_number_value(json_object_get(row, "value"));
+
+			if (!json_is_true(json_object_get(row, "met")))
+				continue;
+			++*n_met;
+			if (strcmp(json_string_value(json_object_get(row, "sense")), "at most") == 0 &&
+			    strcmp(json_string_value(json_object_get(row, "unit")), "Gy") == 0 && value > 0.0)
+				factor = fmin(factor, json_number_value(json_object_get(row, "limit")) / value);
+		}
+	}
+	return factor;
+}
+
+static sp_status evaluate(double *factor, size_t *n_met, const sp_deliver_job *j)
+{
+	const sp_plan_session *s = &j->session;
+	json_t *evaluation;
+	sp_status st = sp_evaluate(&evaluation, s->c, &s->plan->dose_grid, s->plan->dose_gy, j->protocol, s->err);
+
+	if (st == SP_OK)
+		*factor = sp_room_factor(n_met, evaluation);
+	json_decref(evaluation);
+	return st;
+}
+
+/* What brings the target's D95 to the prescription. */
+static sp_status coverage_factor(double *out, const sp_deliver_job *j)
+{
+	const sp_plan_session *s = &j->session;
+	size_t target = (size_t)(sp_case_target(s->c) - s->c->structures);
+	double outside_cc, d95;
+	sp_dvh dvh;
+	sp_status st = sp_dvh_of_structures(&dvh, &outside_cc, s->c, &target, 1, &s->plan->dose_grid, s->plan->dose_gy,
+	                                    s->err);
+
+	if (st != SP_OK)
+		return st;
+	d95 = sp_dvh_dose_at_share(&dvh, 0.95);
+	sp_dvh_finish(&dvh);
+	*out = d95 > 0.0 ? s->dose_gy / d95 : 1.0;
+	return SP_OK;
+}
+
+/* What an arc's most monitor units per degree leave. */
+static double machine_factor(const sp_deliver_job *j)
+{
+	double factor = INFINITY;
+
+	for (size_t i = 0; i < j->fields->n_fields; i++)
+		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++) {
+			double most = j->fields->fields[i].intervals[k].most_mu,
+			       mu = j->mu_factor * sp_aperture_mu(j->map, j->map->x, i, k);
+
+			if (most > 0.0)
+				factor = fmin(factor, most / mu);
+		}
+	return factor;
+}
+
+sp_status sp_deliver_use_room(sp_deliver_job *j)
+{
+	double before = j->mu_factor, by_limits, by_coverage, gain;
+	size_t n_met, still_met;
+	sp_status st;
+
+	if ((st = evaluate(&by_limits, &n_met, j)) != SP_OK || (st = coverage_factor(&by_coverage, j)) != SP_OK)
+		return st;
+	gain = fmin(fmin(by_limits, by_coverage), fmin(machine_factor(j), 1.0 + MOST_MORE)) - 1.0;
+	for (int i = 0; i < HALVINGS && gain > WORTH_WHILE; i++, gain *= 0.5) {
+		scale_dose(j, before * (1.0 + gain) / j->mu_factor);
+		if ((st = evaluate(&by_limits, &still_met, j)) != SP_OK)
+			return st;
+		if (still_met >= n_met) {
+			sp_log_info("monitor units more by %.1f %%: what the limits leave", 100.0 * gain);
+			return SP_OK;
+		}
+	}
+	if (j->mu_factor != before)
+		scale_dose(j, before / j->mu_factor);
+	return SP_OK;
+}
