@@ -18,7 +18,7 @@
 #define LAST_ROUNDS 3
 
 /* What all monitor units together cost, in shares of the fluence's objective: plans alike in dose should need few. */
-#define MU_SHARE 0.1
+#define MU_SHARE 0.6
 
 /* ---- what was reached ---- */
 
@@ -198,7 +198,7 @@ static void price_mu(sp_deliver_job *j, double objective)
 	for (size_t i = 0; i < j->fields->n_fields; i++)
 		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++)
 			sum += sp_aperture_mu(j->map, j->map->x, i, k);
-	j->map->mu_price = (getenv("MUS") ? atof(getenv("MUS")) : MU_SHARE) * objective / sum;
+	j->map->mu_price = MU_SHARE * objective / sum;
 }
 
 static sp_status search_apertures(sp_deliver_job *j, double max_seconds)

@@ -76,10 +76,11 @@ def cases(args):
 
 def plan(args, name, case, technique):
     out, log = args.work / f'{name}-{technique}.h5', args.work / f'{name}-{technique}.log'
-    log.unlink(missing_ok=True)
+    for old in (log, out):
+        old.unlink(missing_ok=True)
     status, seconds, processor = run(log, args.spineplan, 'plan', case, '-o', out, '--technique', technique, '--machine',
                                      args.machine, '--grid-mm', args.grid_mm, '--uncertainty', args.uncertainty)
-    if status:
+    if status not in (0, 1):  # 1: a hard limit is missed, which the table says
         raise Failed(f'{name}, {technique}: planning ended with {status}: see {log}')
     if run(log, args.spineplan, 'check', out)[0]:
         raise Failed(f'{name}, {technique}: the machine cannot deliver it: see {log}')

@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 import h5py
+import numpy as np
 import pytest
 
 import make_report
 from fake_plan import EVIL, write_fake_plan
+from report.page import page_data
 from report.plan_reader import read_plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -95,6 +97,38 @@ def test_deliverable_technique_does_not_say_fluence(plan, tmp_path):
     assert make(tmp_path / 'plan.h5', tmp_path / 'report.html') == 0
 
     assert 'not deliverable' not in (tmp_path / 'report.html').read_text()
+
+
+def test_a_plan_in_monitor_units_shows_where_its_apertures_are_open(plan, tmp_path):
+    write_fake_plan(ROOT / 'tests' / 'data' / 'lumbar.h5', tmp_path / 'plan.h5', technique='imrt', n_beams=2)
+    leaves = np.zeros((4, 2, 3))
+    leaves[0:2, :, 0] = -20.0, -5.0  # 30 MU, the first pair: y from -15 to -5 mm
+    leaves[2:4, :, 2] = 0.0, 10.0    # 70 MU, the third: y from 5 to 15 mm
+    with h5py.File(tmp_path / 'plan.h5', 'a') as f:
+        for name in ('bixel_x_mm', 'bixel_y_mm', 'weights'):
+            del f[f'beams/1/{name}']
+        b = f['beams/1']
+        for name in ('gantry_deg', 'collimator_deg', 'couch_deg'):
+            del b.attrs[name]
+            b[name] = np.full(4, 40.0)
+        b['cumulative_mu'], b['leaf_boundaries_mm'], b['leaves_mm'] = [0.0, 30.0, 30.0, 100.0], [-15.0, -5.0, 5.0, 15.0], leaves
+        b['jaws_mm'] = np.tile([-22.0, 12.0, -15.0, 10.0], (4, 1))  # the Y jaw covers half of the third pair
+        b.attrs['mu'] = 100.0
+        provenance = json.loads(f['provenance'][()])
+        del f['provenance']
+        f['provenance'] = json.dumps({**provenance, 'delivery_seconds': 123.4})
+
+    assert make(tmp_path / 'plan.h5', tmp_path / 'report.html') == 0
+
+    text = (tmp_path / 'report.html').read_text()
+    assert '100.0 MU' in text and '2 segments' in text and '123 s' in text
+    beam = page_data(read_plan(tmp_path / 'plan.h5'))['beams'][1]
+    mu = {(x, y): w for x, y, w in zip(beam['x'], beam['y'], beam['weights'])}
+    assert {x for (x, y), w in mu.items() if w == 30.0} == {-18.75, -16.25, -13.75, -11.25, -8.75, -6.25}
+    assert {y for (x, y), w in mu.items() if w == 30.0} == {-13.75, -11.25, -8.75, -6.25}
+    assert {y for (x, y), w in mu.items() if w == 70.0} == {6.25, 8.75}
+    assert {x for (x, y), w in mu.items() if w == 70.0} == {1.25, 3.75, 6.25, 8.75}
+    assert set(mu.values()) == {30.0, 70.0}
 
 
 def test_browser_shows_it_without_an_error(seen):

@@ -7,9 +7,10 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from report.apertures import PITCH_MM, mu_map, n_segments
+from report.display import FRACTION_LEVELS, ct_json, display_ct, dose_json, structure_json
 from report.metal import metal_section
 from report.targets import targets_section
-from report.display import FRACTION_LEVELS, ct_json, display_ct, dose_json, structure_json
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = ('main.js', 'viewer.js', 'dvh.js', 'beams.js', 'controls.js', 'selfcheck.js')
@@ -83,6 +84,11 @@ def dvh_json(plan, usual):
 
 def beam_json(plan):
     for index, b in enumerate(plan.beams):
+        if b.points:
+            x, y, mu = mu_map(b.points)
+            yield {'index': index, 'pitch': PITCH_MM, 'x': [float(v) for v in x], 'y': [float(v) for v in y],
+                   'weights': [float(f'{v:.4g}') for v in mu]}
+            continue
         if b.weights is None or b.x_mm is None or b.y_mm is None or not len(b.weights) == len(b.x_mm) == len(b.y_mm) > 0:
             continue
         yield {'index': index, 'pitch': b.bixel_mm, 'x': [round(float(v), 2) for v in b.x_mm],
@@ -147,6 +153,11 @@ def facts(plan):
     metrics = values.get(cord.name, {}).get('metrics', {}) if cord else {}
     if 'D0.03cc_Gy' in metrics:
         yield 'Cord D0.03cc', number(metrics['D0.03cc_Gy']) + ' Gy'
+    mu = sum(b.facts['mu'][0] for b in plan.beams if 'mu' in b.facts)
+    if mu > 0:
+        yield 'Monitor units a fraction', f'{mu:.1f}'
+    if isinstance(plan.provenance.get('delivery_seconds'), (int, float)):
+        yield 'Delivery of a fraction', f'{plan.provenance["delivery_seconds"]:.0f} s'
     yield 'Maximum dose', number(float(plan.dose.values.max())) + ' Gy'
     for key, label in (('paddick_ci', 'Paddick conformity'), ('gradient_index', 'Gradient index'),
                        ('homogeneity_index', 'Homogeneity'),
@@ -223,12 +234,15 @@ def beam_rows(plan):
                 lines.append(f'{label} {angles(f[key])}')
         if 'mu' in f and f['mu'][0] > 0:
             lines.append(f'{f["mu"][0]:.1f} MU')
+        if b.points and np.ptp(b.points['gantry_deg']) == 0:
+            lines.append(f'{n_segments(b.points)} segments')
         if b.weights is not None:
             lines.append(f'{len(b.weights)} bixels, {int((b.weights > 0).sum())} open')
         if 'isocentre_mm' in f:
             lines.append('isocentre ' + ', '.join(f'{v:.1f}' for v in f['isocentre_mm']) + ' mm')
         name = f'Beam {int(b.name) + 1}' if b.name.isdigit() else b.name
-        yield {'index': index, 'name': name, 'lines': lines, 'map': b.weights is not None and b.x_mm is not None}
+        drawn = b.points is not None or (b.weights is not None and b.x_mm is not None)
+        yield {'index': index, 'name': name, 'lines': lines, 'map': drawn}
 
 
 def flat(value, prefix=''):

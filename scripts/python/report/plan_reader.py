@@ -38,6 +38,7 @@ class Beam:
     y_mm: np.ndarray = None
     weights: np.ndarray = None
     bixel_mm: float = 5.0
+    points: dict = None  # of beams with control points: cumulative_mu, gantry_deg, jaws_mm, leaves_mm, leaf_boundaries_mm
 
 
 @dataclass
@@ -124,6 +125,23 @@ def _structures(f, ct):
         yield s
 
 
+def _points(b):
+    """The arrays of a beam's control points, or None where it has bixels."""
+    names = ('cumulative_mu', 'gantry_deg', 'jaws_mm', 'leaves_mm', 'leaf_boundaries_mm')
+    found = {name: np.asarray(b[name][()], float) for name in names if name in b and isinstance(b[name], h5py.Dataset)}
+    n = found.get('cumulative_mu', np.empty(0)).size
+    if n == 0:
+        return None
+    if found.get('jaws_mm', np.empty(0)).shape != (n, 4) or found.get('gantry_deg', np.empty(0)).shape != (n,):
+        raise BadInput(f'{b.file.filename}:{b.name} has not jaws_mm and gantry_deg for each of {n} control points')
+    if 'leaves_mm' in found:
+        pairs = found.get('leaf_boundaries_mm', np.empty(1)).size - 1
+        if found['leaves_mm'].shape != (n, 2, pairs):
+            raise BadInput(f'{b.file.filename}:{b.name} has not leaves_mm of {n} control points and {pairs} pairs')
+        found['along_y'] = _plain(b['leaves_mm'].attrs.get('axis', 'x')) == 'y'
+    return found
+
+
 def _beams(f):
     group = f.get('beams', {})
     for name in sorted(group, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n)):
@@ -134,7 +152,7 @@ def _beams(f):
             if value is not None:
                 facts[key] = value
         yield Beam(str(_get(b, 'name', name)), facts, _numbers(b, 'bixel_x_mm'), _numbers(b, 'bixel_y_mm'),
-                   _numbers(b, 'weights'), float(_get(b, 'bixel_mm', 5.0)))
+                   _numbers(b, 'weights'), float(_get(b, 'bixel_mm', 5.0)), _points(b))
 
 
 def read_plan(path):

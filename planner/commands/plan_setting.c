@@ -1,0 +1,165 @@
+/* What `spineplan plan` makes of its options before the work begins: protocol, prescription, targets, set-up errors, an
+ * earlier course, machine. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "log.h"
+#include "margin_limits.h"
+#include "plan_command.h"
+#include "targets.h"
+
+#define OWN_MARGIN_MM 2.0 /* docs/targets.md */
+
+/* A protocol of the command line brings its own dose and fractions: those of the case belong to another. */
+static bool is_new(const sp_plan_arguments *a, const sp_protocol *p)
+{
+	return a->protocol && p && p->dose_gy > 0.0;
+}
+
+sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy, sp_error *err)
+{
+	sp_prescription *rx = &c->prescription;
+	char *name = NULL;
+
+	if (a->protocol) {
+		/* a file is found again from any folder; what is no file is a shipped name */
+		if (!(name = strcmp(a->protocol, p->name) ? realpath(a->protocol, NULL) : NULL) &&
+		    !(name = sp_copy_text(a->protocol)))
+			return sp_fail(err, SP_NO_MEMORY, "out of memory for the name of a protocol");
+		if (rx->present && rx->fractions && p->fractions && rx->fractions != p->fractions)
+			sp_log_warning("%s is for %u fractions; the plan is judged by %s, for %u", a->case_path,
+			               rx->fractions, p->name, p->fractions);
+		free(rx->protocol);
+		rx->protocol = name;
+		if (p->fractions)
+			rx->fractions = p->fractions;
+	}
+	rx->present = true;
+	rx->dose_gy = dose_gy;
+	return SP_OK;
+}
+
+sp_status sp_plan_find_protocol(sp_protocol **out, double *dose_gy, const sp_plan_arguments *a, const sp_case *c,
+                                sp_error *err)
+{
+	const char *name = a->protocol ? a->protocol : c->prescription.present ? c->prescription.protocol : NULL;
+	sp_status st;
+
+	*out = NULL;
+	if (name && (st = sp_protocol_read(out, name, err)) != SP_OK)
+		return st;
+	*dose_gy = a->dose_gy > 0.0                              ? a->dose_gy
+	           : c->prescription.present && !is_new(a, *out) ? c->prescription.dose_gy
+	           : *out                                        ? (*out)->dose_gy
+	                                                         : 0.0;
+	if (*dose_gy <= 0.0 && *out) /* a case may leave its dose to its protocol */
+		*dose_gy = (*out)->dose_gy;
+	if (*dose_gy <= 0.0)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has no /prescription, and no protocol is given; use --protocol NAME or --dose-gy D",
+		               a->case_path);
+	if (!name)
+		sp_log_warning(
+		        "no protocol: only the target and normal tissue are planned for, no organ limits are held");
+	else
+		sp_log_info("protocol %s: %s; prescription %g Gy", (*out)->name, (*out)->title, *dose_gy);
+	return SP_OK;
+}
+
+sp_status sp_plan_set_robust(sp_plan_robust *out, sp_plan_arguments *a, const sp_case *c, const sp_protocol *p,
+                             sp_error *err)
+{
+	sp_status st;
+
+	*out = (sp_plan_robust){.to_plan = p, .to_judge = p};
+	if (!a->robust)
+		return SP_OK;
+	if (!p)
+		return sp_fail(err, SP_BAD_INPUT, "--robust holds hard limits, and there is no protocol that has any");
+	if ((st = sp_scenarios_make(&out->scenarios, &a->plan.n_scenarios, &a->errors, err)) != SP_OK ||
+	    (st = sp_protocol_without_margins(&out->planned, p, c, false, err)) != SP_OK ||
+	    (st = sp_protocol_without_margins(&out->judged, p, c, true, err)) != SP_OK)
+		return st;
+	a->plan.scenarios = out->scenarios;
+	out->to_plan = &out->planned;
+	out->to_judge = &out->judged;
+	return SP_OK;
+}
+
+void sp_plan_finish_robust(sp_plan_robust *r)
+{
+	free(r->planned.limits);
+	free(r->judged.limits);
+	free(r->scenarios);
+}
+
+sp_status sp_plan_set_earlier(sp_plan_arguments *a, const sp_case *c, const sp_protocol *p, sp_error *err)
+{
+	unsigned own = c->prescription.present ? c->prescription.fractions : 0;
+
+	if (!a->earlier.path)
+		return SP_OK;
+	a->plan.earlier = &a->earlier;
+	a->plan.fractions = p && p->fractions && (a->protocol || !own) ? p->fractions : own;
+	return a->plan.fractions
+	               ? SP_OK
+	               : sp_fail(err, SP_BAD_INPUT,
+	                         "%s does not say in how many fractions it is planned; name a protocol that does",
+	                         a->case_path);
+}
+
+sp_status sp_plan_choose_machine(sp_machine **out, const sp_plan_arguments *a, sp_error *err)
+{
+	sp_status st = sp_machine_read(out, a->machine, err);
+
+	return st == SP_OK && a->mlc ? sp_machine_set_mlc(*out, a->mlc, err) : st;
+}
+
+void sp_plan_say_names(const sp_case *c, const sp_protocol *p)
+{
+	char text[1000] = "";
+	size_t length = 0;
+
+	for (size_t s = 0; p && s < c->n_structures; s++)
+		for (size_t i = 0; i < p->n_limits; i++) {
+			const char *name = p->limits[i].structure;
+			size_t which[64], n = sp_limit_match(which, 64, &p->limits[i], c);
+			bool matched = false;
+
+			for (size_t k = 0; k < n && k < 64; k++)
+				matched |= which[k] == s;
+			if (!matched || strcmp(name, c->structures[s].name) == 0 || strcmp(name, "role:target") == 0)
+				continue;
+			if (length < sizeof text - 1)
+				length += (size_t)snprintf(text + length, sizeof text - length, "%s%s as %s",
+				                           length ? ", " : "", c->structures[s].name,
+				                           strncmp(name, "role:", 5) == 0 ? name + 5 : name);
+			break;
+		}
+	if (length)
+		sp_log_info("structures by name: %s%s", text, length >= sizeof text ? " ..." : "");
+}
+
+sp_status sp_plan_complete_targets(sp_case *c, const sp_protocol *p, double dose_gy, sp_error *err)
+{
+	bool cut = false;
+	json_t *made, *one;
+	sp_status st;
+	size_t i;
+
+	for (i = 0; p && i < p->n_limits; i++)
+		cut |= p->limits[i].hard && strcmp(p->limits[i].structure, "role:prv") == 0 &&
+		       p->limits[i].value < dose_gy;
+	if (!cut || c->prescription.target || sp_case_find_role(c, SP_ROLE_PTV) || !sp_case_target(c))
+		return SP_OK;
+	if (!(made = json_array()))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory making targets");
+	st = sp_targets_complete(made, c, OWN_MARGIN_MM, OWN_MARGIN_MM, true, err);
+	json_array_foreach(made, i, one) sp_log_info(
+	        "made %s (%.2f cc): %s", json_string_value(json_object_get(one, "name")),
+	        json_number_value(json_object_get(one, "volume_cc")), json_string_value(json_object_get(one, "how")));
+	json_decref(made);
+	return st;
+}
