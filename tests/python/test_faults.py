@@ -37,6 +37,17 @@ def test_clocks_that_jump_change_no_bit(tried, name):
     assert bits(tried[name].output) == tried[name].bits
 
 
+@pytest.mark.parametrize('megabytes', ['0.02', '0.5', '8'])
+def test_a_device_with_little_memory_is_an_error_or_does_as_well(tried, megabytes):
+    plan = tried['plan']
+    plan.clear()
+    done = plan.run(SPINEPLAN_DEVICE_MEMORY_MB=megabytes)
+    assert done.returncode in (0, 3)
+    assert plan.check_output(f'{megabytes} MB') == (done.returncode == 0)
+    assert done.returncode == 0 or 'MiB' in done.stderr.splitlines()[-1]
+    assert done.returncode == (0 if megabytes == '8' else 3), done.stderr
+
+
 def test_two_runs_on_one_output_and_one_new_cache_leave_one_whole_file(tried, tmp_path):
     plan = tried['plan']
     plan.clear()
