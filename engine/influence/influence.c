@@ -9,10 +9,6 @@
 
 #define MEBI ((size_t)1024 * 1024)
 #define LARGEST_PART (1024 * MEBI)
-/* Share of the device's memory that matrices leave to a part in the making, staging, dose and the rest. */
-#define HEADROOM_FRACTION 0.2
-#define MOST_VALUES (UINT32_MAX - 64u) /* offsets are 32 bits, and kernels add a vector's length to them */
-#define PAGE_BYTES 4096                /* alignment at which drivers can use host memory in place */
 
 void sp_part_sizes(size_t out[SP_PART_ARRAYS], const sp_influence_part *part)
 {
@@ -85,7 +81,7 @@ cleanup:
 	return st;
 }
 
-static void destroy_part(sp_influence *m, sp_stored_part *stored)
+void sp_influence_destroy_part(sp_influence *m, sp_stored_part *stored)
 {
 	sp_part_release(&stored->part);
 	if (stored->resident)
@@ -101,85 +97,13 @@ void sp_influence_destroy(sp_influence *m)
 	/* kernels in flight may read host parts in place */
 	sp_device_finish(m->device, NULL);
 	for (size_t i = 0; i < m->n_parts; i++)
-		destroy_part(m, &m->parts[i]);
+		sp_influence_destroy_part(m, &m->parts[i]);
 	for (int i = 0; i < SP_PART_ARRAYS; i++)
 		sp_buffer_release(&m->stage[i]);
 	sp_influence_unprepare(m);
 	free(m->parts);
 	free(m->rows);
 	free(m);
-}
-
-static sp_status check_part(const sp_influence *m, const sp_influence_part *part, sp_error *err)
-{
-	if (part->first_row != m->n_rows_filled || part->n_rows > m->n_rows - m->n_rows_filled)
-		return sp_fail(err, SP_FAILED,
-		               "influence matrix: a part of rows %zu to %zu does not follow on row %zu of %zu",
-		               part->first_row, part->first_row + part->n_rows, m->n_rows_filled, m->n_rows);
-	if (part->n_values > MOST_VALUES || part->n_runs > MOST_VALUES)
-		return sp_fail(err, SP_FAILED, "influence matrix: a part of %zu values is too large; cut it smaller",
-		               part->n_values);
-	return SP_OK;
-}
-
-/* Copies the buffers to host memory and releases them. */
-static sp_status move_to_host(sp_influence *m, sp_stored_part *stored, sp_error *err)
-{
-	size_t sizes[SP_PART_ARRAYS];
-	cl_mem *buffers[SP_PART_ARRAYS];
-	sp_status st;
-
-	sp_part_sizes(sizes, &stored->part);
-	sp_part_buffers(buffers, &stored->part);
-	for (int i = 0; i < SP_PART_ARRAYS; i++) {
-		if (posix_memalign(&stored->host[i], PAGE_BYTES, sizes[i] ? sizes[i] : 1) != 0) {
-			stored->host[i] = NULL;
-			return sp_fail(err, SP_NO_MEMORY, "out of memory: %zu bytes for a part of the influence matrix",
-			               sizes[i]);
-		}
-		if ((st = sp_buffer_read(m->device, *buffers[i], 0, sizes[i], stored->host[i], err)) != SP_OK)
-			return st;
-		sp_buffer_release(buffers[i]);
-	}
-	sp_log_detail("a part of the influence matrix (%.0f MiB) stays in host memory",
-	              (double)stored->bytes / (double)MEBI);
-	return SP_OK;
-}
-
-static bool reserve_with_headroom(sp_device *d, size_t bytes)
-{
-	size_t headroom = (size_t)(HEADROOM_FRACTION * (double)sp_device_memory_limit(d));
-
-	if (!sp_device_reserve(d, bytes + headroom))
-		return false;
-	sp_device_unreserve(d, headroom);
-	return true;
-}
-
-sp_status sp_influence_append(sp_influence *m, sp_influence_part *part, sp_error *err)
-{
-	sp_stored_part stored = {.part = *part};
-	size_t sizes[SP_PART_ARRAYS];
-	sp_status st;
-
-	memset(part, 0, sizeof *part);
-	sp_part_sizes(sizes, &stored.part);
-	for (int i = 0; i < SP_PART_ARRAYS; i++)
-		stored.bytes += sizes[i];
-	if ((st = check_part(m, &stored.part, err)) != SP_OK ||
-	    (st = sp_grow_array(&m->parts, &m->parts_capacity, m->n_parts + 1, sizeof *m->parts, err)) != SP_OK)
-		goto cleanup;
-	stored.resident = reserve_with_headroom(m->device, stored.bytes);
-	if (!stored.resident && (st = move_to_host(m, &stored, err)) != SP_OK)
-		goto cleanup;
-	m->n_rows_filled += stored.part.n_rows;
-	m->n_values += stored.part.n_values;
-	m->n_bytes += stored.bytes;
-	m->parts[m->n_parts++] = stored;
-	memset(&stored, 0, sizeof stored);
-cleanup:
-	destroy_part(m, &stored);
-	return st;
 }
 
 /* Makes the staging buffers large enough for every host part, so that they are made once. */

@@ -29,6 +29,10 @@ void sp_influence_destroy(sp_influence *m);
  * the device's memory limit would be passed, the part moves to host memory. */
 sp_status sp_influence_append(sp_influence *m, sp_influence_part *part, sp_error *err);
 
+/* The same for a part on another device (a companion of the matrix's, see sp_device_open), its rows anywhere among
+ * those that no part has yet. Several threads may not do so at once. */
+sp_status sp_influence_place(sp_influence *m, sp_device *from, sp_influence_part *part, sp_error *err);
+
 size_t sp_influence_rows(const sp_influence *m);
 size_t sp_influence_columns(const sp_influence *m);
 uint64_t sp_influence_values(const sp_influence *m); /* stored entries */

@@ -1,6 +1,6 @@
-/* Inside the influence matrix: influence.c keeps the parts, multiply.c makes the products (kernels:
- * cl_kernels/influence.cl), csr.c builds parts from compressed rows, select.c takes rows out, store_write.c and
- * store_read.c are the file. */
+/* Inside the influence matrix: influence.c keeps the parts, append.c takes them in, multiply.c makes the products
+ * (kernels: cl_kernels/influence.cl), csr.c builds parts from compressed rows, select.c takes rows out, store_write.c
+ * and store_read.c are the file. */
 #ifndef SP_INFLUENCE_INTERNAL_H
 #define SP_INFLUENCE_INTERNAL_H
 
@@ -43,6 +43,7 @@ struct sp_influence {
 void sp_part_sizes(size_t out[SP_PART_ARRAYS], const sp_influence_part *part);
 void sp_part_buffers(cl_mem *out[SP_PART_ARRAYS], sp_influence_part *part);
 void sp_part_release(sp_influence_part *part);
+void sp_influence_destroy_part(sp_influence *m, sp_stored_part *stored);
 
 /* A part as the device can use it: *out borrows or holds buffers until sp_influence_unview; use one at a time. */
 sp_status sp_influence_view(sp_influence_part *out, sp_influence *m, size_t part, sp_error *err);

@@ -96,8 +96,8 @@ static sp_status load_density(sp_pencil *p, const sp_grid *ct, const float *red,
 	return st;
 }
 
-sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
-                           const float *red, sp_error *err)
+static sp_status create_one(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
+                            const float *red, sp_error *err)
 {
 	sp_pencil *p = NULL;
 	sp_status st;
@@ -124,6 +124,26 @@ cleanup:
 	return st;
 }
 
+sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
+                           const float *red, sp_error *err)
+{
+	size_t n = sp_device_companions(d);
+	sp_pencil *p;
+	sp_status st = create_one(&p, d, machine, ct, red, err);
+
+	*out = NULL;
+	if (st == SP_OK && n && !(p->others = sp_alloc_array(n, sizeof *p->others)))
+		st = sp_fail(err, SP_NO_MEMORY, "no memory for the pencil-beam engine on %zu devices", n + 1);
+	for (size_t i = 0; st == SP_OK && i < n; i++)
+		if ((st = create_one(&p->others[i], sp_device_companion(d, i), machine, ct, red, err)) == SP_OK)
+			p->n_others++;
+	if (st == SP_OK)
+		*out = p;
+	else
+		sp_pencil_destroy(p);
+	return st;
+}
+
 void sp_pencil_set_softening(sp_pencil *p, const double s[3])
 {
 	memcpy(p->soften, s, sizeof p->soften);
@@ -133,6 +153,9 @@ void sp_pencil_destroy(sp_pencil *p)
 {
 	if (!p)
 		return;
+	for (size_t i = 0; i < p->n_others; i++)
+		sp_pencil_destroy(p->others[i]);
+	free(p->others);
 	sp_buffer_release(&p->ct_grid);
 	sp_buffer_release(&p->density);
 	sp_buffer_release(&p->kernel_shape);

@@ -11,7 +11,8 @@
 
 typedef struct sp_pencil sp_pencil; /* a machine's kernels and a patient's electron density, on a device */
 
-/* red: electron density relative to water on the CT grid ([z][y][x], sp_matter_electron_density). */
+/* red: electron density relative to water on the CT grid ([z][y][x], sp_matter_electron_density). Where d has
+ * companions, they share the rows of influence matrices. */
 sp_status sp_pencil_create(sp_pencil **out, sp_device *d, const sp_machine *machine, const sp_grid *ct,
                            const float *red, sp_error *err);
 /* Beams soften off their axis: at r mm from it in the isocentre plane depth d (mm of water) takes exp(-d m(r)) of the
@@ -22,7 +23,8 @@ void sp_pencil_destroy(sp_pencil *p);
 
 /* The influence matrix for the given voxels of dose_grid (ascending). Bixels farther than cutoff_mm (in the isocentre
  * plane) from a voxel's projection are left out; a voxel without matter in it gets an empty row. Unit: Gy per unit
- * weight; a weight of 1 is the fluence of 1 MU. */
+ * weight; a weight of 1 is the fluence of 1 MU. The matrix is on the first device, with the same bits however many
+ * share its rows. */
 sp_status sp_pencil_influence(sp_influence **out, sp_pencil *p, const sp_beam_set *beams, const sp_grid *dose_grid,
                               const uint64_t *voxels, size_t n_voxels, double cutoff_mm, sp_error *err);
 

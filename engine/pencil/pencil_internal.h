@@ -1,5 +1,6 @@
 /* What the files of this folder share: kernel_table.c reads the kernels, pencil.c holds what is on the device, fan.c
- * lays out beams and traces their fans, matrix.c fills the influence matrix, dose.c adds up weighted bixels. */
+ * lays out beams and traces their fans, matrix.c shares the rows of the influence matrix out over devices,
+ * matrix_rows.c fills them, dose.c adds up weighted bixels. */
 #ifndef SP_PENCIL_INTERNAL_H
 #define SP_PENCIL_INTERNAL_H
 
@@ -29,6 +30,8 @@ struct sp_pencil {
 	double source_fwhm_mm[2], collimator_mm, fluence_per_mu_cm2, soften[3];
 	size_t n_gaussians, table_rows;
 	cl_mem ct_grid, density, kernel_shape, table;
+	sp_pencil **others; /* the same on the device's companions */
+	size_t n_others;
 };
 
 /* The grid as kernels see it. */

@@ -35,8 +35,8 @@ static const char help[] =
         "  --histories N        mc: of each bixel, instead\n"
         "  --seed S             mc: (default 1)\n"
         "  --machine NAME|FILE  default generic-6mv\n"
-        "  --device SELECTOR    number or part of the name of the OpenCL device; for --engine mc several as 0,1 or "
-        "all\n"
+        "  --device SELECTOR    number or part of the name of the OpenCL device; several that share the work as 0,1\n"
+        "                       or all\n"
         "  --json               print the result as JSON\n"
         "  --help\n\n"
         "example: spineplan influence case.h5 -o matrix.h5 --beams 0,40,80,120,160,200,240,280,320 --grid-mm 3\n";

@@ -44,9 +44,9 @@ static const char help[] =
         "                         three axes); replaces the PRV of the cord. Pencil beam only\n"
         "      --directions N     of each shift: 6 (default), 14, 18 or 26\n" SP_EARLIER_HELP
         "      --max-time S       seconds of optimisation at most (default 0: until it converges)\n"
-        "      --device D         index or part of the name of an OpenCL device (see spineplan devices); mc: several "
-        "as\n"
-        "                         0,1 or all share the work, with the same result\n"
+        "      --device D         index or part of the name of an OpenCL device (see spineplan devices); several as "
+        "0,1\n"
+        "                         or all share the work, with the same result\n"
         "      --require-limits   exit status 1 when the plan misses a limit\n"
         "      --json             print the evaluation as JSON instead of a table\n"
         "\n"

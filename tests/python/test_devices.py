@@ -46,3 +46,11 @@ def test_a_dose_by_both_is_stopped_and_goes_on_to_the_bits_of_one(planned, tmp_p
     assert process.returncode == 4
     assert 'goes on after' in run(*command, '--resume').stderr
     assert bits(tmp_path / 'both.h5') == bits(planned / 'one.h5')
+
+
+def test_a_plan_and_its_matrix_by_both_have_the_bits_of_one(planned, tmp_path):
+    case = planned / 'case.h5'
+    for name, command in {'matrix': ['influence'], 'plan': ['plan']}.items():
+        for device in ('0', 'all'):
+            run(*command, case, '-o', tmp_path / f'{name}-{device}.h5', *PLAN_OPTIONS, '--device', device)
+        assert bits(tmp_path / f'{name}-0.h5') == bits(tmp_path / f'{name}-all.h5')
