@@ -75,7 +75,7 @@ void sp_fluence_offset_changed(sp_fluence_problem *p);
 sp_status sp_fluence_choose_rows(sp_fluence_problem *p, double margin);
 
 /* How many rows that cost something at dose_gy are not worked on, and how many would be chosen with this margin. */
-void sp_fluence_count_rows(const sp_fluence_problem *p, double margin, size_t *n_missed_out, size_t *n_chosen_out);
+sp_status sp_fluence_count_rows(const sp_fluence_problem *p, double margin, size_t *n_missed_out, size_t *n_chosen_out);
 
 /* Brings the multipliers, penalties and free voxels of the terms to the device. */
 sp_status sp_fluence_update_costs(sp_fluence_problem *p);

@@ -29,13 +29,14 @@ static void mark_rows(unsigned char *marks, const sp_fluence_problem *p, double 
 	}
 }
 
-void sp_fluence_count_rows(const sp_fluence_problem *p, double margin, size_t *n_missed_out, size_t *n_chosen_out)
+sp_status sp_fluence_count_rows(const sp_fluence_problem *p, double margin, size_t *n_missed_out, size_t *n_chosen_out)
 {
 	unsigned char *marks = sp_alloc_array(p->n_rows, 1);
 
 	*n_missed_out = *n_chosen_out = 0;
+	/* to go on with the rows as they are would lead to another plan, without a word of it */
 	if (!marks)
-		return; /* the rows stay as they are: slower, not wrong, since every full dose is judged on all rows */
+		return sp_fail(p->err, SP_NO_MEMORY, "out of memory counting rows of the matrix");
 	mark_rows(marks, p, 1.0);
 	for (size_t row = 0; row < p->n_rows; row++)
 		*n_missed_out += marks[row] && p->work_of_row[row] == SP_NO_ROW;
@@ -43,6 +44,7 @@ void sp_fluence_count_rows(const sp_fluence_problem *p, double margin, size_t *n
 	for (size_t row = 0; row < p->n_rows; row++)
 		*n_chosen_out += marks[row];
 	free(marks);
+	return SP_OK;
 }
 
 static sp_status number_rows(sp_fluence_problem *p, double margin)

@@ -309,9 +309,10 @@ static sp_status look_at_all_rows(search *s)
 static sp_status tend_rows(search *s, bool *complete_out)
 {
 	size_t n_missed, n_chosen;
-	sp_status st = SP_OK;
+	sp_status st = sp_fluence_count_rows(s->problem, ROW_MARGIN, &n_missed, &n_chosen);
 
-	sp_fluence_count_rows(s->problem, ROW_MARGIN, &n_missed, &n_chosen);
+	if (st != SP_OK)
+		return st;
 	*complete_out = n_missed == 0;
 	if (n_missed || (double)n_chosen < 0.7 * (double)s->problem->n_work) {
 		st = sp_fluence_choose_rows(s->problem, ROW_MARGIN);

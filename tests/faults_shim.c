@@ -5,12 +5,14 @@
  *                      SP_FAULT_STAYS=1 also all writes after it: a full disk
  *   SP_FAULT_CL=n      of the OpenCL calls that take memory, build, move data or launch
  *   SP_FAULT_CLOCK=1   time jumps by years to and fro, and the steady clock by up to an hour ahead
- *   SP_FAULT_COUNT=F   writes how many calls there were to file F: alloc io cl
+ *   SP_FAULT_COUNT=F   writes the calls to file F, a line each: ALLOC, IO or CL, its number, and the place that it came
+ *                      from: a hash of the addresses that its callers in the program return to
  * A forked process counts for itself, from where its parent stood. */
 #define _GNU_SOURCE
 #include <CL/cl.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdatomic.h>
@@ -25,6 +27,8 @@
 #include <unistd.h>
 
 #define MOST_RANGES 64
+#define MOST_CALLS (1L << 18) /* that are told */
+#define PLACE_FRAMES 8
 
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t n, size_t bytes);
@@ -39,7 +43,7 @@ static atomic_long allocs, ios, cls;
 static long fail_alloc, fail_io, fail_cl;
 static bool io_stays, clock_jumps, ready;
 static atomic_bool disk_full;
-static const char *names;
+static const char *names, *tell_path;
 
 static long number(const char *name)
 {
@@ -90,6 +94,9 @@ __attribute__((constructor)) static void start(void)
 	io_stays = number("SP_FAULT_STAYS") != 0;
 	clock_jumps = number("SP_FAULT_CLOCK") != 0;
 	dl_iterate_phdr(add_ranges, NULL);
+	tell_path = getenv("SP_FAULT_COUNT");
+	if (tell_path)
+		backtrace((void *[1]){NULL}, 1); /* which loads what it needs the first time */
 	ready = true;
 }
 
@@ -100,17 +107,26 @@ __attribute__((constructor)) static void know_process(void)
 	first_process = getpid();
 }
 
+/* Calls that are told at the end. */
+static struct {
+	const char *kind;
+	long n;
+	uint64_t place;
+} called[MOST_CALLS];
+static atomic_long n_called;
+
 __attribute__((destructor)) static void tell(void)
 {
-	const char *path = getenv("SP_FAULT_COUNT");
-	char text[96];
-	int fd, n;
+	FILE *f;
 
-	if (!path || getpid() != first_process || (fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0666)) < 0)
+	if (!tell_path || getpid() != first_process)
 		return;
-	n = snprintf(text, sizeof text, "%ld %ld %ld\n", (long)allocs, (long)ios, (long)cls);
-	syscall(SYS_write, fd, text, (size_t)n);
-	syscall(SYS_close, fd);
+	ready = false;
+	if (!(f = fopen(tell_path, "w")))
+		return;
+	for (long i = 0; i < n_called && i < MOST_CALLS; i++)
+		fprintf(f, "%s %ld %016llx\n", called[i].kind, called[i].n, (unsigned long long)called[i].place);
+	fclose(f);
 }
 
 static bool counts(const void *caller)
@@ -123,13 +139,37 @@ static bool counts(const void *caller)
 	return false;
 }
 
+static void note(const char *kind, long n)
+{
+	void *frames[24];
+	long at;
+	uint64_t place = 14695981039346656037u;
+
+	if (!tell_path || (at = atomic_fetch_add(&n_called, 1)) >= MOST_CALLS)
+		return;
+	for (int i = 0, used = 0, depth = backtrace(frames, 24); i < depth && used < PLACE_FRAMES; i++)
+		if (counts(frames[i])) {
+			place = (place ^ ((uintptr_t)frames[i] - ranges[0].low)) * 1099511628211u;
+			used++;
+		}
+	called[at].kind = kind;
+	called[at].n = n;
+	called[at].place = place;
+}
+
 #define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 
 /* ---- memory ---- */
 
 static bool alloc_fails(const void *caller)
 {
-	return counts(caller) && atomic_fetch_add(&allocs, 1) + 1 == fail_alloc;
+	long n;
+
+	if (!counts(caller))
+		return false;
+	n = atomic_fetch_add(&allocs, 1) + 1;
+	note("ALLOC", n);
+	return n == fail_alloc;
 }
 
 void *malloc(size_t bytes)
@@ -171,10 +211,13 @@ int posix_memalign(void **out, size_t alignment, size_t bytes)
 static bool io_fails(const void *caller, int fd, bool writes)
 {
 	struct stat info;
+	long n;
 
 	if (!counts(caller) || (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))))
 		return false;
-	if (atomic_fetch_add(&ios, 1) + 1 == fail_io) {
+	n = atomic_fetch_add(&ios, 1) + 1;
+	note("IO", n);
+	if (n == fail_io) {
 		disk_full = io_stays;
 		errno = ENOSPC;
 		return true;
@@ -238,7 +281,13 @@ int fflush(FILE *f)
 
 static bool cl_fails(const void *caller)
 {
-	return counts(caller) && atomic_fetch_add(&cls, 1) + 1 == fail_cl;
+	long n;
+
+	if (!counts(caller))
+		return false;
+	n = atomic_fetch_add(&cls, 1) + 1;
+	note("CL", n);
+	return n == fail_cl;
 }
 
 cl_mem clCreateBuffer(cl_context c, cl_mem_flags flags, size_t bytes, void *host, cl_int *code)
@@ -306,6 +355,15 @@ cl_int clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *pattern, si
 	     (cl_command_queue, cl_mem, const void *, size_t, size_t, size_t, cl_uint, const cl_event *, cl_event *));
 	return cl_fails(CALLER) ? CL_OUT_OF_RESOURCES
 	                        : next(q, m, pattern, pattern_bytes, offset, bytes, n, wait, event);
+}
+
+cl_int clEnqueueCopyBuffer(cl_command_queue q, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
+                           size_t bytes, cl_uint n, const cl_event *wait, cl_event *event)
+{
+	NEXT(cl_int, "clEnqueueCopyBuffer",
+	     (cl_command_queue, cl_mem, cl_mem, size_t, size_t, size_t, cl_uint, const cl_event *, cl_event *));
+	return cl_fails(CALLER) ? CL_OUT_OF_RESOURCES
+	                        : next(q, from, to, from_offset, to_offset, bytes, n, wait, event);
 }
 
 cl_int clFinish(cl_command_queue q)

@@ -62,12 +62,13 @@ sp_status sp_influence_create(sp_influence **out, sp_device *d, const sp_grid *g
 	if (n_rows > INT32_MAX || n_columns > INT32_MAX)
 		return sp_fail(err, SP_BAD_INPUT, "influence matrix: %zu x %zu is more than 2^31 rows or columns",
 		               n_rows, n_columns);
-	if (!(m = calloc(1, sizeof *m)) || !(m->rows = sp_alloc_array(n_rows, sizeof *m->rows))) {
+	if ((m = calloc(1, sizeof *m)))
+		m->device = d; /* before anything can fail: to destroy it the device is asked */
+	if (!m || !(m->rows = sp_alloc_array(n_rows, sizeof *m->rows))) {
 		st = sp_fail(err, SP_NO_MEMORY, "out of memory for an influence matrix of %zu rows", n_rows);
 		goto cleanup;
 	}
 	memcpy(m->rows, rows, n_rows * sizeof *rows);
-	m->device = d;
 	m->grid = *grid;
 	m->n_rows = n_rows;
 	m->n_columns = n_columns;

@@ -1,8 +1,8 @@
 """Trials of what may befall a run: killed at any moment, or the n-th allocation, write or OpenCL call fails. After each
 one there is either an error and no new file, or the right bits; and the same command then gives the right bits.
 
-    scripts/try-faults            50 kills of each command and every 7th failing call (about an hour)
-    scripts/try-faults --kills 5 --every 100
+    scripts/try-faults            50 kills of each command, and calls that fail at each place of the program (about an hour)
+    scripts/try-faults --kills 5 --of-each 1 --only merge
 """
 import argparse
 import hashlib
@@ -74,10 +74,18 @@ class Command:
         assert bits(self.output) == self.bits, f'{self.name} after {what}: other bits'
 
 
-def commands(folder):
-    """plan, dose and merge of a small case; quick, and long enough to be hit at many places."""
+OTHER_PLANS = {'imrt': ['--technique', 'imrt'], 'vmat': ['--technique', 'vmat', '--arcs', '1'],
+               'mc': ['--engine', 'mc', '--bixel-uncertainty', '40%', '--uncertainty', '20%'], 'robust': ['--robust', '3mm']}
+
+
+def commands(folder, only=None):
+    """plan, dose and merge of a small case; quick, and long enough to be hit at many places. only: these, other plans too."""
     case = folder / 'case.h5'
     write_small_case(case, seed=1)
+    others = [Command(name, folder, ['plan', case, *PLAN_OPTIONS, *options]) for name, options in OTHER_PLANS.items()
+              if name in (only or ())]
+    if others and len(others) == len(only):
+        return others
     plan = Command('plan', folder, ['plan', case, *PLAN_OPTIONS])
     os.rename(plan.output, folder / 'kept.h5')
     options = ['--engine', 'mc', '--histories', '24000', '--batch-histories', '1024']
@@ -89,7 +97,7 @@ def commands(folder):
                        check=True)
     merge = Command('merge', folder, ['merge', *parts])
     assert merge.bits == dose.bits
-    return [plan, dose, merge]
+    return others + [c for c in (plan, dose, merge) if not only or c.name in only]
 
 
 def kill_at_random(command, chance):
@@ -116,12 +124,22 @@ def kill_at_random(command, chance):
 
 
 def count_calls(command):
+    """By kind the numbers of the calls from each place, {'ALLOC': [[1, 7], [2], ...], ...}."""
     counts = command.folder / 'counts'
     command.clear()
     done = command.run(LD_PRELOAD=str(SHIM), SP_FAULT_COUNT=str(counts))
     assert done.returncode == 0, done.stderr
     command.check_output('counting')
-    return dict(zip(KINDS, map(int, counts.read_text().split())))
+    places = {kind: {} for kind in KINDS}
+    for line in counts.read_text().splitlines():
+        kind, n, place = line.split()
+        places[kind].setdefault(place, []).append(int(n))
+    return {kind: list(by_place.values()) for kind, by_place in places.items()}
+
+
+def of_each_place(places, most, chance):
+    """The first call from each place, and others by chance."""
+    return sorted(n for calls in places for n in calls[:1] + chance.sample(calls[1:], min(len(calls) - 1, most - 1)))
 
 
 def fail_one(command, kind, n, stays=False):
@@ -134,7 +152,7 @@ def fail_one(command, kind, n, stays=False):
         assert whole, f'{command.name}, {what}: says done, and there is no file'
     else:
         # one sentence; the log of a failed build may follow it
-        said = [line for line in done.stderr.splitlines() if line.startswith(f'spineplan {command.name}: ')]
+        said = [line for line in done.stderr.splitlines() if line.startswith(f'spineplan {command.arguments[1]}: ')]
         assert len(said) == 1, f'{command.name}, {what}: says {done.stderr[-500:]!r}'
     left = [p.name for p in command.folder.glob(f'{command.name}.h5.tmp*')]
     assert not left, f'{command.name}, {what}: left {left}'
@@ -146,20 +164,23 @@ def fail_one(command, kind, n, stays=False):
 def main():
     parser = argparse.ArgumentParser(prog='try-faults', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=50, metavar='N')
-    parser.add_argument('--every', type=int, default=7, metavar='N', help='try every N-th of the calls that can fail')
+    parser.add_argument('--of-each', type=int, default=2, metavar='N',
+                        help='how many of the calls from one place, told by all of its callers, are made to fail (default 2)')
+    parser.add_argument('--only', action='append', choices=['plan', 'dose', 'merge', *OTHER_PLANS], help='this; any number of times')
     parser.add_argument('--seed', type=int, default=int(time.time()))
     args = parser.parse_args()
     chance, failures = random.Random(args.seed), 0
     print(f'try-faults: seed {args.seed}')
     with tempfile.TemporaryDirectory() as folder:
-        for command in commands(pathlib.Path(folder)):
+        for command in commands(pathlib.Path(folder), args.only):
             trials = [(kill_at_random, (command, chance))] * args.kills
-            for kind, n in count_calls(command).items():
-                # a full disk is tried at each place, since there are few
-                step = 1 if kind == 'IO' else args.every
-                trials += [(fail_one, (command, kind, i)) for i in range(1, n + 1, step)]
+            for kind, places in count_calls(command).items():
+                # a full disk is tried at each call, since there are few
+                numbers = of_each_place(places, args.of_each if kind != 'IO' else sys.maxsize, chance)
+                print(f'{command.name}: {kind}: {sum(map(len, places))} calls from {len(places)} places, {len(numbers)} tried')
+                trials += [(fail_one, (command, kind, n)) for n in numbers]
                 if kind == 'IO':
-                    trials += [(fail_one, (command, kind, i, True)) for i in range(1, n + 1)]
+                    trials += [(fail_one, (command, kind, n, True)) for n in numbers]
             for trial, arguments in trials:
                 try:
                     print(trial(*arguments), flush=True)
