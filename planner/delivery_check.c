@@ -28,6 +28,7 @@ typedef struct {
 	const sp_machine *machine;
 	double place_deg; /* of the gantry, clockwise from its stop at 180: 0 to 360 */
 	bool has_turned;
+	bool turns_back; /* its first turn is counter-clockwise */
 } judge;
 
 /* Notes a breach of `rule` at a control point; how bad it is tells which is kept. */
@@ -143,6 +144,9 @@ static void judge_mu(judge *j)
 	const sp_machine_limits *l = &j->machine->limits;
 	double last = b->points[b->n_points - 1].cumulative_mu, off;
 
+	if (fabs(b->points[0].cumulative_mu) > ROUND_MU)
+		breach(j, SP_RULE_MU, 0, b->points[0].cumulative_mu, 0.0, "the first control point has %.3f MU, not 0",
+		       b->points[0].cumulative_mu);
 	if (fabs(last - b->mu) > ROUND_MU)
 		breach(j, SP_RULE_MU, b->n_points - 1, last, b->mu,
 		       "control points add up to %.3f MU, the beam says %.3f", last, b->mu);
@@ -169,6 +173,7 @@ static void judge_turn(judge *j, size_t i, double travel)
 	const sp_delivery_beam *b = j->beam;
 	const sp_control_point *p = &b->points[i], *q = p + 1;
 	bool may_turn = b->technique == SP_BEAM_ARC || b->technique == SP_BEAM_VMAT;
+
 	if (fabs(travel) <= ROUND_DEG)
 		travel = 0.0;
 	if (i == 0)
@@ -176,6 +181,11 @@ static void judge_turn(judge *j, size_t i, double travel)
 	if (j->place_deg <= ROUND_DEG && travel < 0.0 && !j->has_turned)
 		j->place_deg += 360.0; /* 180 is both ends: the first turn tells which */
 	j->place_deg += travel;
+	if (travel != 0.0 && !j->has_turned)
+		j->turns_back = travel < 0.0;
+	else if (travel != 0.0 && j->turns_back != (travel < 0.0))
+		breach(j, SP_RULE_TURN, i, travel, 0.0, "the gantry turns round within the beam, at %.1f degrees",
+		       p->gantry_deg);
 	j->has_turned |= travel != 0.0;
 	if (j->place_deg < -ROUND_DEG || j->place_deg > 360.0 + ROUND_DEG)
 		breach(j, SP_RULE_TURN, i, j->place_deg, 360.0,
@@ -209,6 +219,10 @@ static void judge_step(judge *j, size_t i)
 	double mu = b->points[i + 1].cumulative_mu - b->points[i].cumulative_mu, seconds, jaw, leaf;
 
 	judge_turn(j, i, travel);
+	if (mu < -ROUND_MU) {
+		breach(j, SP_RULE_MU, i, mu, 0.0, "the monitor units fall by %.3f MU to the next control point", -mu);
+		return;
+	}
 	if (!(mu > ROUND_MU)) {
 		if (turned > ROUND_DEG)
 			breach(j, SP_RULE_MU_PER_DEGREE, i, 0.0, l->min_mu_per_degree,

@@ -13,11 +13,11 @@ typedef enum {
 	SP_RULE_SPAN,       /* leaves of a bank lie near enough to each other */
 	SP_RULE_OVERTRAVEL, /* leaves past the axis, and drawn back */
 	SP_RULE_JAWS,       /* jaws past the axis, largest field */
-	SP_RULE_MU,         /* sums, rounding, least MU of a step */
+	SP_RULE_MU,         /* from 0, never falling, sums, rounding, least MU of a step */
 	SP_RULE_MU_PER_DEGREE,
 	SP_RULE_LEAF_SPEED,
 	SP_RULE_JAW_SPEED,
-	SP_RULE_TURN,   /* gantry within its range, angles that stand still where the technique says so */
+	SP_RULE_TURN,   /* gantry within its range and one way, angles that stand still where they have to */
 	SP_RULE_POINTS, /* number of control points */
 	SP_RULE_COUNT
 } sp_rule;
