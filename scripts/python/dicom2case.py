@@ -10,6 +10,7 @@ import sys
 
 from case_file import (BadInput, Case, add_case_arguments, keep_single_roles, parse_roles, prescription_from,
                        write_case)
+from coarsen import coarsen
 from dicom_ct import choose_series, read_series
 from dicom_files import DAMAGE, damage, scan_folder
 from dicom_structures import choose_sets, read_structures
@@ -69,6 +70,8 @@ def main():
     parser.add_argument('--series', metavar='UID', help='CT series, where there are several: number, UID or its end')
     parser.add_argument('--structures', type=pathlib.Path, metavar='FILE',
                         help='the RTSTRUCT to take (default: all that belong to the series)')
+    parser.add_argument('--coarsen-mm', type=float, metavar='MM',
+                        help='average the CT into voxels of that size and keep the contours of the slices in their middle')
     parser.add_argument('--source', metavar='TEXT', help='where the data come from, kept in the case')
     args = parser.parse_args()
     try:
@@ -77,6 +80,10 @@ def main():
         case.prescription = prescription_from(args)
         if args.make_target:
             make_target(case, args.make_target, say)
+        if args.coarsen_mm is not None:
+            coarsen(case, args.coarsen_mm)
+            say('coarsened to {2} x {1} x {0} voxels of '.format(*case.hu.shape) +
+                f'{" x ".join(f"{v:g}" for v in case.spacing_mm)} mm')
         if args.target:
             case.find(args.target)
         write_case(case, args.output)

@@ -17,7 +17,7 @@ def check(path):
     return subprocess.run([SPINEPLAN, 'check', str(path)], capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize('name', ['tg119.h5', 'lumbar.h5'])
+@pytest.mark.parametrize('name', ['tg119.h5', 'lumbar.h5', 'thorax.h5'])
 def test_kept_cases_pass_the_check(name):
     done = check(ROOT / 'tests' / 'data' / name)
 

@@ -178,3 +178,32 @@ def test_what_is_no_even_axial_stack_is_refused(convert, spoil, sentence):
 
     assert status == 2 and case is None
     assert sentence in said
+
+
+def test_a_coarser_case_has_mean_numbers_in_the_same_places(convert):
+    write_series(convert.folder)
+    z = [Z0 + DZ * k for k in range(NZ)]
+    write_structures(convert.folder / 'RS', [('Cord', 'ORGAN', [rectangle(X0, X0 + 5, Y0, Y0 + 5, at) for at in z])])
+
+    status, said, case = convert('--coarsen-mm', str(2 * DZ))
+
+    assert status == 0 and 'coarsened' in said
+    hu = case['ct/hu']
+    assert hu.attrs['spacing_mm'] == pytest.approx([2 * DZ] * 3)
+    # the corner of the first voxel stays where it was
+    assert hu.attrs['origin_mm'] == pytest.approx([X0 - DX / 2 + DZ, Y0 - DY / 2 + DZ, Z0 + DZ / 2])
+    # the number of the first voxel by counting points of a fine lattice
+    fine = 400
+    ix, iy = (((np.arange(fine) + 0.5) / fine * 2 * DZ / d).astype(int) for d in (DX, DY))
+    expected = picture()[:2][:, iy][:, :, ix].mean()
+    assert hu[0, 0, 0] == pytest.approx(expected, abs=1)  # numbers are whole; the lattice adds less than one
+    heights = np.unique(case['structures/Cord/points_mm'][:, 2])
+    assert heights == pytest.approx(Z0 + DZ / 2 + 2 * DZ * np.arange(NZ // 2))
+
+
+def test_coarsening_to_nothing_is_refused(convert):
+    write_series(convert.folder)
+
+    status, said, case = convert('--coarsen-mm', '1000')
+
+    assert status == 2 and case is None and '--coarsen-mm 1000' in said
