@@ -122,6 +122,28 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 	return SP_OK;
 }
 
+/* The same, and where noise is smoothed the rows have the dose that the search goes on from: limits on small volumes
+ * are judged by what their hottest voxels get, which noise makes too much (AAPM TG-105). */
+static sp_status smoothed_dose(sp_plan_session *s, const double *weights, const float *rows_dose)
+{
+	const sp_plan_problem *p = &s->problem;
+	float *by_matrix;
+	sp_status st;
+
+	if (!s->smooth)
+		return whole_dose(s, weights, rows_dose);
+	if (!(by_matrix = sp_alloc_array(p->n_voxels, sizeof *by_matrix)))
+		return sp_fail(s->err, SP_NO_MEMORY, "out of memory for the dose of %zu rows", p->n_voxels);
+	for (size_t i = 0; i < p->n_voxels; i++)
+		by_matrix[i] = rows_dose[i] - s->offset[i];
+	st = whole_dose(s, weights, rows_dose);
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
+		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, by_matrix[i] + s->offset[i]);
+	s->dose_is_whole = false;
+	free(by_matrix);
+	return st;
+}
+
 /* Scatter beyond the cut-off depends on how much dose the target gets, hardly on how it is modulated: the starting
  * weights tell most of it, so that the search does not first solve a problem without it. */
 static sp_status estimate_offset(void *context, const double *weights, const float *rows_dose, sp_error *err)
@@ -199,7 +221,7 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		st = judge_planned(s, &standing, rows_dose, false);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
 	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
-		st = whole_dose(s, weights, rows_dose);
+		st = smoothed_dose(s, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
 	if (st == SP_OK)

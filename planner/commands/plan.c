@@ -13,8 +13,9 @@
 #include "plan_command.h"
 #include "plan_file.h"
 
-/* Of Monte Carlo's doses on the way to a deliverable plan; their noise is smoothed. */
-#define ROUGH_UNCERTAINTY 0.02
+/* Of Monte Carlo's doses on the way to a deliverable plan: smoothing over neighbouring voxels takes three quarters of
+ * their noise away. */
+#define ROUGH_UNCERTAINTY 0.04
 
 static json_t *provenance_of(const sp_plan_arguments *a, int argc, char **argv, const sp_case *c,
                              const sp_device *device, const sp_fluence_plan *p, double total_seconds)

@@ -35,9 +35,16 @@ sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing);
  * and as the target's D95 needs to reach the prescription. */
 sp_status sp_deliver_use_room(sp_deliver_job *j);
 
-/* By what all doses may be multiplied so that upper limits and goals in Gy which are met (as in evaluation.md) still
- * are; *n_met: limits and goals that are met. */
-double sp_room_factor(size_t *n_met, const json_t *evaluation);
+/* By what all doses may be multiplied so that upper limits and goals in Gy which are met (as in evaluation.md; goals on
+ * Dmax by D0.03cc) still are; `by`: structure and metric of the first that is not, or empty; n_met: limits and goals
+ * that are met. */
+typedef struct {
+	double factor;
+	size_t n_met;
+	char by[128];
+} sp_room;
+
+sp_room sp_room_of(const json_t *evaluation);
 
 /* How an arc is cut: intervals of at most two degrees, and beams of the matrix that several of them share. */
 typedef struct {

@@ -21,6 +21,10 @@
 /* Cost of 1 mm2 of travel that a leaf has not the time for, in shares of the fluence's objective. */
 #define SPEED_SHARE 1e-3
 
+/* Of the machine's most MU per degree what the search may use: the rest is for sp_deliver_use_room, which multiplies
+ * all monitor units alike and could give none where a single interval stood at the machine's limit. */
+#define MU_PER_DEGREE_SHARE 0.93
+
 sp_arc_plan sp_deliver_arc_plan(const sp_deliver_options *o)
 {
 	double span = fmod(o->arc_deg[1] - o->arc_deg[0], 360.0);
@@ -61,15 +65,16 @@ static sp_status make_field(sp_deliver_job *j, size_t number)
 		size_t along = back ? a.n_intervals - 1 - k : k; /* counted from the first arc's start */
 		double start = j->options->arc_deg[0] + a.step_deg * (double)(back ? along + 1 : along);
 
-		f->intervals[k] = (sp_interval){
-		        .gantry_deg = start,
-		        .mid_gantry_deg = start + 0.5 * f->gantry_turn * a.step_deg,
-		        .from = k,
-		        .to = k + 1,
-		        .beam = along / SHARED,
-		        .travel_deg = a.step_deg,
-		        .least_mu = 1.05 * j->machine->limits.min_mu_per_degree * a.step_deg * j->options->fractions,
-		        .most_mu = 0.99 * j->machine->limits.max_mu_per_degree * a.step_deg * j->options->fractions};
+		f->intervals[k] = (sp_interval){.gantry_deg = start,
+		                                .mid_gantry_deg = start + 0.5 * f->gantry_turn * a.step_deg,
+		                                .from = k,
+		                                .to = k + 1,
+		                                .beam = along / SHARED,
+		                                .travel_deg = a.step_deg,
+		                                .least_mu = 1.05 * j->machine->limits.min_mu_per_degree * a.step_deg *
+		                                            j->options->fractions,
+		                                .most_mu = MU_PER_DEGREE_SHARE * j->machine->limits.max_mu_per_degree *
+		                                           a.step_deg * j->options->fractions};
 	}
 	return SP_OK;
 }

@@ -8,17 +8,20 @@
 #include "clock.h"
 #include "evaluate.h"
 #include "interrupt.h"
-#include "row_filter.h"
 #include "log.h"
+#include "optimise_terms.h"
+#include "row_filter.h"
 #include "to_delivery.h"
 
 /* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. */
 #define FLUENCE_ROUNDS 8
 #define APERTURE_ROUNDS 6
+#define LEAF_ROUNDS 1 /* of an arc, before its leaves are made slow enough */
 #define LAST_ROUNDS 3
 
 /* What all monitor units together cost, in shares of the fluence's objective: plans alike in dose should need few. */
-#define MU_SHARE 0.6
+#define MU_SHARE_STEPS 0.4
+#define MU_SHARE_ARCS 0.25
 
 /* ---- what was reached ---- */
 
@@ -29,6 +32,27 @@ static sp_status structure_dvh(sp_dvh *out, const sp_plan_session *s, const size
 	return sp_dvh_of_structures(out, &outside_cc, s->c, which, n, &s->plan->dose_grid, s->plan->dose_gy, s->err);
 }
 
+/* The search's objectives (no limits, no price of monitor units) by the session's dose. */
+static sp_status dose_objective(double *out, const sp_plan_session *s)
+{
+	const sp_plan_problem *p = &s->problem;
+	float *rows = sp_alloc_array(p->n_voxels, sizeof *rows);
+	sp_term_state *states = NULL;
+	sp_status st = rows ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "no memory for the dose of %zu rows", p->n_voxels);
+
+	*out = 0.0;
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
+		rows[i] = s->plan->dose_gy[p->voxels[i]];
+	if (st == SP_OK)
+		st = sp_terms_create(&states, p->terms, p->n_terms, p->n_voxels, 0.0, s->err);
+	for (size_t k = 0; st == SP_OK && k < p->n_terms; k++)
+		if (!states[k].is_limit && (st = sp_term_choose_free(&states[k], rows, s->err)) == SP_OK)
+			*out += sp_term_objective(&states[k], rows);
+	sp_terms_destroy(states, p->n_terms);
+	free(rows);
+	return st;
+}
+
 /* By the session's dose. */
 static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *what)
 {
@@ -37,8 +61,8 @@ static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *w
 	sp_dvh dvh;
 	sp_status st;
 
-	*out = (sp_reached){s->plan->optimisation.objective, 0.0, NAN};
-	if ((st = structure_dvh(&dvh, s, &target, 1)) != SP_OK)
+	*out = (sp_reached){0.0, 0.0, NAN};
+	if ((st = dose_objective(&out->objective, s)) != SP_OK || (st = structure_dvh(&dvh, s, &target, 1)) != SP_OK)
 		return st;
 	out->target_d95_gy = sp_dvh_dose_at_share(&dvh, 0.95);
 	sp_dvh_finish(&dvh);
@@ -190,7 +214,7 @@ static sp_status finish(sp_deliver_job *j, double uncertainty, double max_second
 
 /* ---- the way ---- */
 
-/* The first apertures' monitor units cost MU_SHARE of the objective. */
+/* The first apertures' monitor units cost a share of the objective. */
 static void price_mu(sp_deliver_job *j, double objective)
 {
 	double sum = 0.0;
@@ -198,13 +222,14 @@ static void price_mu(sp_deliver_job *j, double objective)
 	for (size_t i = 0; i < j->fields->n_fields; i++)
 		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++)
 			sum += sp_aperture_mu(j->map, j->map->x, i, k);
-	j->map->mu_price = MU_SHARE * objective / sum;
+	j->map->mu_price = (j->options->technique == SP_BEAM_VMAT ? MU_SHARE_ARCS : MU_SHARE_STEPS) * objective / sum;
 }
 
 static sp_status search_apertures(sp_deliver_job *j, double max_seconds)
 {
 	sp_plan_session *s = &j->session;
-	sp_status st = sp_plan_session_search(s, &j->map->map, j->map->speed ? 0 : APERTURE_ROUNDS, max_seconds);
+	sp_status st =
+	        sp_plan_session_search(s, &j->map->map, j->map->speed ? LEAF_ROUNDS : APERTURE_ROUNDS, max_seconds);
 
 	if (st != SP_OK || !j->map->speed)
 		return st;
@@ -235,7 +260,7 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 		return st;
 	s->dose = delivered_dose;
 	s->dose_context = j;
-	price_mu(j, out->fluence.objective);
+	price_mu(j, s->plan->optimisation.objective);
 	if ((st = calibrate(j)) != SP_OK || (st = search_apertures(j, o->max_seconds)) != SP_OK ||
 	    (st = note_searched(&out->deliverable, s, "apertures")) != SP_OK ||
 	    (st = finish(j, o->uncertainty, o->max_seconds)) != SP_OK ||

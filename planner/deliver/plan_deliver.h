@@ -16,7 +16,8 @@ typedef struct {
 	double rough_uncertainty;    /* of the Monte Carlo doses on the way; the last one has sp_plan_options' */
 } sp_deliver_options;
 
-/* What a step of the way reached; the objective is the search's, of its own dose. */
+/* What a step of the way reached: fluence and deliverable by the search's own dose, which is smoothed, the last by the
+ * dose as it is. */
 typedef struct {
 	double objective, target_d95_gy, cord_d003cc_gy; /* NAN where there is no cord limit */
 } sp_reached;

@@ -3,6 +3,7 @@
 #include "deliver_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "evaluate.h"
@@ -17,6 +18,9 @@
 #define MOST_MORE 0.06
 #define HALVINGS 4
 #define WORTH_WHILE 0.0005
+
+/* Of the machine's most MU per degree: rounding a beam's MU must not pass it. */
+#define MOST_MU_SHARE 0.99
 
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
 {
@@ -59,39 +63,64 @@ sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
 	return SP_OK;
 }
 
-double sp_room_factor(size_t *n_met, const json_t *evaluation)
+/* What a row is held to: its own value, but for a goal on Dmax the same structure's D0.03cc. A single voxel's dose is
+ * mostly Monte Carlo's noise (AAPM TG-105), and no goal is worth the coverage that it would cost. */
+static double held_value(const json_t *evaluation, const json_t *row, bool is_goal)
+{
+	const char *name = json_string_value(json_object_get(row, "structure")),
+	           *metric = json_string_value(json_object_get(row, "metric"));
+	const json_t *structure, *value;
+	size_t i;
+
+	if (is_goal && name && metric && strcmp(metric, "Dmax_Gy") == 0)
+		json_array_foreach(json_object_get(evaluation, "structures"), i, structure)
+		{
+			const char *other = json_string_value(json_object_get(structure, "name"));
+
+			value = json_object_get(json_object_get(structure, "metrics"), "D0.03cc_Gy");
+			if (other && strcmp(name, other) == 0 && value)
+				return json_number_value(value);
+		}
+	return json_number_value(json_object_get(row, "value"));
+}
+
+sp_room sp_room_of(const json_t *evaluation)
 {
 	const char *const lists[] = {"limits", "goals"};
-	double factor = INFINITY;
+	sp_room room = {.factor = INFINITY};
 
-	*n_met = 0;
 	for (size_t l = 0; l < 2; l++) {
 		const json_t *row;
 		size_t i;
 
 		json_array_foreach(json_object_get(evaluation, lists[l]), i, row)
 		{
-			double value = json_number_value(json_object_get(row, "value"));
+			double value = held_value(evaluation, row, l == 1),
+			       limit = json_number_value(json_object_get(row, "limit"));
+			bool upper = strcmp(json_string_value(json_object_get(row, "sense")), "at most") == 0,
+			     dose = strcmp(json_string_value(json_object_get(row, "unit")), "Gy") == 0;
 
-			if (!json_is_true(json_object_get(row, "met")))
+			if (!json_is_true(json_object_get(row, "met")) && !(l == 1 && upper && dose && value <= limit))
 				continue;
-			++*n_met;
-			if (strcmp(json_string_value(json_object_get(row, "sense")), "at most") == 0 &&
-			    strcmp(json_string_value(json_object_get(row, "unit")), "Gy") == 0 && value > 0.0)
-				factor = fmin(factor, json_number_value(json_object_get(row, "limit")) / value);
+			room.n_met++;
+			if (!upper || !dose || !(value > 0.0) || limit / value >= room.factor)
+				continue;
+			room.factor = limit / value;
+			snprintf(room.by, sizeof room.by, "%s %s", json_string_value(json_object_get(row, "structure")),
+			         json_string_value(json_object_get(row, "metric")));
 		}
 	}
-	return factor;
+	return room;
 }
 
-static sp_status evaluate(double *factor, size_t *n_met, const sp_deliver_job *j)
+static sp_status evaluate(sp_room *out, const sp_deliver_job *j)
 {
 	const sp_plan_session *s = &j->session;
-	json_t *evaluation;
+	json_t *evaluation = NULL;
 	sp_status st = sp_evaluate(&evaluation, s->c, &s->plan->dose_grid, s->plan->dose_gy, j->protocol, s->err);
 
 	if (st == SP_OK)
-		*factor = sp_room_factor(n_met, evaluation);
+		*out = sp_room_of(evaluation);
 	json_decref(evaluation);
 	return st;
 }
@@ -114,41 +143,54 @@ static sp_status coverage_factor(double *out, const sp_deliver_job *j)
 	return SP_OK;
 }
 
-/* What an arc's most monitor units per degree leave. */
+/* What an arc's most monitor units per degree leave: those of the machine, above which the search stays. */
 static double machine_factor(const sp_deliver_job *j)
 {
 	double factor = INFINITY;
 
 	for (size_t i = 0; i < j->fields->n_fields; i++)
-		for (size_t k = 0; k < j->fields->fields[i].n_intervals; k++) {
-			double most = j->fields->fields[i].intervals[k].most_mu,
-			       mu = j->mu_factor * sp_aperture_mu(j->map, j->map->x, i, k);
+		for (size_t k = 0; j->fields->fields[i].moves && k < j->fields->fields[i].n_intervals; k++) {
+			double most = MOST_MU_SHARE * j->machine->limits.max_mu_per_degree *
+			              j->fields->fields[i].intervals[k].travel_deg * j->options->fractions;
 
-			if (most > 0.0)
-				factor = fmin(factor, most / mu);
+			factor = fmin(factor, most / (j->mu_factor * sp_aperture_mu(j->map, j->map->x, i, k)));
 		}
 	return factor;
 }
 
+/* Lowers *gain to that of a factor, and then says why. */
+static void hold(double *gain, const char **why, double factor, const char *reason)
+{
+	if (factor - 1.0 < *gain) {
+		*gain = factor - 1.0;
+		*why = reason;
+	}
+}
+
 sp_status sp_deliver_use_room(sp_deliver_job *j)
 {
-	double before = j->mu_factor, by_limits, by_coverage, gain;
-	size_t n_met, still_met;
+	double before = j->mu_factor, by_coverage, gain = MOST_MORE;
+	const char *why = "no more is taken without a new search";
+	sp_room room, now;
 	sp_status st;
 
-	if ((st = evaluate(&by_limits, &n_met, j)) != SP_OK || (st = coverage_factor(&by_coverage, j)) != SP_OK)
+	if ((st = evaluate(&room, j)) != SP_OK || (st = coverage_factor(&by_coverage, j)) != SP_OK)
 		return st;
-	gain = fmin(fmin(by_limits, by_coverage), fmin(machine_factor(j), 1.0 + MOST_MORE)) - 1.0;
+	hold(&gain, &why, room.factor, room.by);
+	hold(&gain, &why, by_coverage, "the target's D95 has the prescription");
+	hold(&gain, &why, machine_factor(j), "the machine's most MU per degree");
 	for (int i = 0; i < HALVINGS && gain > WORTH_WHILE; i++, gain *= 0.5) {
 		scale_dose(j, before * (1.0 + gain) / j->mu_factor);
-		if ((st = evaluate(&by_limits, &still_met, j)) != SP_OK)
+		if ((st = evaluate(&now, j)) != SP_OK)
 			return st;
-		if (still_met >= n_met) {
-			sp_log_info("monitor units more by %.1f %%: what the limits leave", 100.0 * gain);
+		if (now.n_met >= room.n_met) {
+			sp_log_info("monitor units more by %.1f %%; what ends it: %s", 100.0 * gain, why);
 			return SP_OK;
 		}
+		why = "a limit on a volume";
 	}
 	if (j->mu_factor != before)
 		scale_dose(j, before / j->mu_factor);
+	sp_log_info("no more monitor units: %s", why);
 	return SP_OK;
 }
