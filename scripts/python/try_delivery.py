@@ -1,10 +1,13 @@
-"""Plans cases as step-and-shoot IMRT and as arcs, checks each plan against its machine, and prints a table: target D95 and
-the D0.03cc of what the cord's limit stands on for fluence, apertures and the last dose by Monte Carlo, monitor units,
-delivery and planning time.
+"""Plans cases as step-and-shoot IMRT and as arcs, lets `spineplan check` judge each plan, and prints a table of what fluence,
+apertures and the last dose by Monte Carlo reach: objective, target D95 and the D0.03cc that the cord's limit stands on
+(the core's D10 for TG-119), with segments, monitor units, delivery and planning time.
 
-Without CASE these are the phantoms thoracic-spine and postop-spine, and the TG-119 phantom and lumbar CT of tests/data.
+Without CASE these are the phantoms thoracic-spine and postop-spine, and of tests/data TG-119 in its easier and harder
+version and the lumbar and thorax CT.
 
-example: scripts/try-delivery --work tried --grid-mm 2 thorax.h5
+With --work each row is kept there as JSON: started again with the same settings, only rows that are missing are planned.
+
+example: scripts/try-delivery --work tried --uncertainty 2%
 """
 import argparse
 import json
@@ -17,11 +20,16 @@ import time
 
 import h5py
 
-DATA = pathlib.Path(__file__).resolve().parents[2] / 'tests' / 'data'
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / 'tests' / 'data'
 PHANTOMS = ('thoracic-spine', 'postop-spine')
+# Ezzell et al., Med. Phys. 36 (2009) 5359, C-shape: what its nine centres reached on average, and the core's D10 asked for
+TG119 = {'tg119-easier': (25.0, 'published mean: D95 50.10, D10 54.40, core D10 22.00'),
+         'tg119-harder': (None, 'published mean: D95 50.11, D10 57.02, core D10 16.30')}
 TECHNIQUES = ('imrt', 'vmat')
-HEAD = ('case', 'technique', 'D95 fluence', 'apertures', 'last dose', 'cord fluence', 'apertures', 'last dose', 'limits',
-        'segments', 'MU', 'MU/Gy', 'delivery s', 'planning s', 'processor s')
+STEPS = ('fluence', 'apertures', 'last_dose')
+HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost', 'limits', 'segments', 'MU', 'MU/Gy',
+        'delivery, s', 'planning, s', 'processor, s')
 
 
 class Failed(Exception):
@@ -38,64 +46,116 @@ def run(log, *command):
     return status, time.monotonic() - before, own
 
 
-def core_value(evaluation):
-    """What a case without a cord is judged by beside its target: the first upper limit on anything else."""
-    target = evaluation['prescription']['target']
-    for limit in evaluation['limits']:
-        if limit['sense'] == 'at most' and limit['structure'] != target:
-            return f"{limit['structure']} {limit['metric'].removesuffix('_Gy')} {limit['value']:.2f}"
-    return ''
+def metric(evaluation, structure, name):
+    for s in evaluation['structures']:
+        if s['name'] == structure:
+            return s['metrics'].get(name)
+    return None
 
 
-def row(name, technique, plan, seconds, processor):
+def result(name, technique, plan, deliverable, seconds, processor):
+    """All that a row tells, for JSON."""
     with h5py.File(plan) as f:
         said, evaluation = json.loads(f['provenance'][()]), json.loads(f['evaluation'][()])
-    steps = [said[key] for key in ('fluence', 'apertures', 'last_dose')]
-    cord = [f"{s['cord_d0.03cc_gy']:.2f}" if 'cord_d0.03cc_gy' in s else '' for s in steps]
-    cord[2] = cord[2] or core_value(evaluation)
-    missed = sum(not limit['met'] for limit in evaluation['limits'])
-    fraction_gy = evaluation['prescription']['dose_gy'] / (evaluation['prescription']['fractions'] or 1)
-    return (name, technique, *(f"{s['target_d95_gy']:.2f}" for s in steps), *cord, f'{missed} missed' if missed else 'met',
-            str(said['segments']), f"{said['mu']:.0f}", f"{said['mu'] / fraction_gy:.0f}", f"{said['delivery_seconds']:.0f}",
-            f'{seconds:.0f}', f'{processor:.0f}')
+    target = evaluation['prescription']['target']
+    dose, fractions = evaluation['prescription']['dose_gy'], evaluation['prescription']['fractions'] or 1
+    steps = {key: said[key] for key in STEPS}
+    first, last = steps['fluence'], steps['last_dose']
+    core = metric(evaluation, 'Core', 'D10_Gy')
+    lost = 1 - last['target_d95_gy'] / first['target_d95_gy']
+    return {'case': name, 'technique': technique, **steps, 'd95_lost': lost, 'core_d10_gy': core,
+            'target_d10_gy': metric(evaluation, target, 'D10_Gy'),
+            'limits_missed': [f"{x['structure']} {x['metric']} {x['value']:.2f} {x['unit']}"
+                              for x in evaluation['limits'] if not x['met']],
+            'segments': said['segments'], 'mu': said['mu'], 'mu_per_gy': said['mu'] * fractions / dose,
+            'delivery_seconds': said['delivery_seconds'], 'planning_seconds': seconds, 'processor_seconds': processor,
+            'deliverable': deliverable}
+
+
+def line(r):
+    def all_steps(key, form):
+        values = [r[s].get(key) for s in STEPS]
+        return ' → '.join(format(v, form) for v in values) if None not in values else ''
+
+    cord = all_steps('cord_d0.03cc_gy', '.2f')
+    if not cord and r['core_d10_gy'] is not None:
+        cord = f"core D10 {r['core_d10_gy']:.2f}, target D10 {r['target_d10_gy']:.2f}"
+        if r['case'] in TG119:
+            cord += f" ({TG119[r['case']][1]})"
+    limits = 'missed: ' + ', '.join(r['limits_missed']) if r['limits_missed'] else 'met'
+    cells = (r['case'], r['technique'], all_steps('objective', '.4g'), all_steps('target_d95_gy', '.2f'), cord,
+             f"{100 * r['d95_lost']:.1f} %", limits if r['deliverable'] else 'NOT DELIVERABLE; ' + limits, str(r['segments']),
+             f"{r['mu']:.0f}", f"{r['mu_per_gy']:.0f}", f"{r['delivery_seconds']:.0f}", f"{r['planning_seconds']:.0f}",
+             f"{r['processor_seconds']:.0f}")
+    return '| ' + ' | '.join(cells) + ' |'
+
+
+def easier_protocol(work):
+    """The shipped protocol with the core's limit of the easier version."""
+    text = (ROOT / 'planner' / 'protocols' / 'tg119-c-shape.yaml').read_text(encoding='utf-8')
+    kept, core = text.split('  - structure: Core\n')[:2], TG119['tg119-easier'][0]
+    path = work / 'tg119-easier.yaml'
+    path.write_text(kept[0].replace('tg119-c-shape', 'tg119-c-shape-easier').replace('harder', 'easier') +
+                    f'  - structure: Core\n    metric: D10%\n    at_most: {core:g}\n    hard: yes\n    source: "Ezzell GA, et al. '
+                    '(AAPM TG-119) Med Phys 2009;36:5359-5373, C-shape, easier version"\n', encoding='utf-8')
+    return path
 
 
 def cases(args):
+    """(name, case, further options of spineplan plan)"""
     for path in args.cases:
-        yield path.stem, path
+        yield path.stem, path, ()
     if args.cases:
         return
     for name in PHANTOMS:
         path = args.work / f'{name}.h5'
-        if run(args.work / f'{name}.log', args.spineplan, 'phantom', name, '-o', path)[0]:
+        if not path.exists() and run(args.work / f'{name}.log', args.spineplan, 'phantom', name, '-o', path)[0]:
             raise Failed(f'spineplan phantom {name} failed: see {args.work / name}.log')
-        yield name, path
-    yield 'tg119', DATA / 'tg119.h5'
-    yield 'lumbar', DATA / 'lumbar.h5'
+        yield name, path, ()
+    yield 'tg119-easier', DATA / 'tg119.h5', ('--protocol', easier_protocol(args.work))
+    yield 'tg119-harder', DATA / 'tg119.h5', ()
+    for name in ('lumbar', 'thorax'):
+        yield name, DATA / f'{name}.h5', ()
 
 
-def plan(args, name, case, technique):
-    out, log = args.work / f'{name}-{technique}.h5', args.work / f'{name}-{technique}.log'
-    for old in (log, out):
+def plan(args, name, case, technique, further):
+    """The row, read from where it is kept or planned now."""
+    stem = args.work / f'{name}-{technique}'
+    kept, out, log = (stem.with_name(stem.name + end) for end in ('.json', '.h5', '.log'))
+    settings = {'grid_mm': args.grid_mm, 'uncertainty': args.uncertainty, 'machine': args.machine, 'case': case.name,
+                'further': [p.name if isinstance(p, pathlib.Path) else p for p in further]}
+    try:
+        old = json.loads(kept.read_text(encoding='utf-8'))
+        if old['settings'] == settings:
+            return old
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    for old in (kept, log, out):
         old.unlink(missing_ok=True)
-    status, seconds, processor = run(log, args.spineplan, 'plan', case, '-o', out, '--technique', technique, '--machine',
-                                     args.machine, '--grid-mm', args.grid_mm, '--uncertainty', args.uncertainty)
+    status, seconds, processor = run(log, args.spineplan, '-v', 'plan', case, '-o', out, '--technique', technique, '--machine',
+                                     args.machine, '--grid-mm', args.grid_mm, '--uncertainty', args.uncertainty, *further)
     if status not in (0, 1):  # 1: a hard limit is missed, which the table says
         raise Failed(f'{name}, {technique}: planning ended with {status}: see {log}')
-    if run(log, args.spineplan, 'check', out)[0]:
-        raise Failed(f'{name}, {technique}: the machine cannot deliver it: see {log}')
-    return row(name, technique, out, seconds, processor)
+    judged = run(log, args.spineplan, 'check', out)[0]
+    if judged not in (0, 1):
+        raise Failed(f'{name}, {technique}: spineplan check ended with {judged}: see {log}')
+    r = {**result(name, technique, out, judged == 0, seconds, processor), 'settings': settings}
+    part = kept.with_suffix('.part')
+    part.write_text(json.dumps(r, indent=1) + '\n', encoding='utf-8')
+    part.replace(kept)
+    return r
 
 
 def main():
     parser = argparse.ArgumentParser(prog='try-delivery', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('cases', nargs='*', type=pathlib.Path, metavar='CASE')
-    parser.add_argument('--work', type=pathlib.Path, metavar='DIR', help='keep cases, plans and logs there')
+    parser.add_argument('--work', type=pathlib.Path, metavar='DIR', help='keep cases, plans, logs and rows there')
     parser.add_argument('--grid-mm', default='2')
     parser.add_argument('--uncertainty', default='1%', help='of the last dose')
     parser.add_argument('--machine', default='generic-6fff')
     parser.add_argument('--technique', choices=TECHNIQUES, help='only this one')
+    parser.add_argument('--only', metavar='NAME', help='only this one of the cases without CASE')
     parser.add_argument('--spineplan', default='build/spineplan', help=argparse.SUPPRESS)
     args = parser.parse_args()
     failed = False
@@ -103,16 +163,20 @@ def main():
         args.work = args.work or pathlib.Path(folder)
         args.work.mkdir(parents=True, exist_ok=True)
         try:
-            chosen = list(cases(args))
+            chosen = [c for c in cases(args) if args.only in (None, c[0])]
         except Failed as e:
             print(f'try-delivery: {e}', file=sys.stderr)
             return 1
+        if not chosen:
+            parser.error(f'no case {args.only}')
         print('| ' + ' | '.join(HEAD) + ' |\n|' + '---|' * len(HEAD), flush=True)
-        for name, case in chosen:
+        for name, case, further in chosen:
             for technique in TECHNIQUES:
                 if args.technique in (None, technique):
                     try:
-                        print('| ' + ' | '.join(plan(args, name, case, technique)) + ' |', flush=True)
+                        r = plan(args, name, case, technique, further)
+                        print(line(r), flush=True)
+                        failed |= not r['deliverable']
                     except Failed as e:
                         failed = True
                         print(f'try-delivery: {e}', file=sys.stderr)
