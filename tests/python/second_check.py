@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import make_report
 import plan2dicom
 import rtdose2h5
 import rtplan2h5
@@ -38,6 +39,18 @@ def same_beams(a, b):
             assert new[name].shape == old[name].shape
             assert np.abs(new[name][...] - old[name][...]).max() < 1e-3, name
         assert np.array_equal(new['gantry_turn'][:-1], old['gantry_turn'][:-1])
+
+
+def report_of(plan):
+    """The text of the plan's report, which has the monitor units of each of its beams."""
+    page = pathlib.Path(plan).with_suffix('.html')
+    assert call(make_report, plan, '-o', page) == 0
+    text = page.read_text(encoding='utf-8')
+    assert 'not deliverable' not in text
+    with h5py.File(plan) as f:
+        for b in f['beams'].values():
+            assert f"{b.attrs['mu']:.1f} MU" in text
+    return text
 
 
 def export_and_recalculate(spineplan, case, plan, grid_mm):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from second_check import export_and_recalculate
+from second_check import export_and_recalculate, report_of
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / 'data'
 
@@ -219,6 +219,8 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
     checked = run(spineplan, 'check', plan, '--json')
     assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
     export_and_recalculate(spineplan, thoracic, plan, 5)
+    page = report_of(plan)
+    assert all(f'{n // 2} segments' in page for n in points if n > 2)
     with h5py.File(plan, 'r+') as f:
         f['beams/1/jaws_mm'][0, 0] = -240.0
     checked = run(spineplan, 'check', plan)
@@ -240,3 +242,5 @@ def test_a_vmat_plan_keeps_every_rule_of_the_machine(spineplan, thoracic, tmp_pa
     checked = run(spineplan, 'check', plan, '--json')
     assert checked.returncode == 0 and json.loads(checked.stdout)['deliverable'], checked.stdout
     export_and_recalculate(spineplan, thoracic, plan, 6)
+    page = report_of(plan)
+    assert '185° to 225° (21 control points)' in page and '225° to 185° (21 control points)' in page
