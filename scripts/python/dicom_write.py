@@ -9,6 +9,7 @@ from pydicom.uid import (CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage, 
                          generate_uid)
 
 from case_file import BadInput
+from shipped_machines import shipped_machines
 
 PROGRAM, VERSION = 'spineplan', '0.1.0'
 IMPLEMENTATION_UID = '2.25.301203671926312466123517423016417325897'  # of a random UUID
@@ -180,18 +181,15 @@ def _positions(beam, k):
     return out
 
 
-SHIPPED = {'generic-6mv': (6.0, True), 'generic-6fff': (6.0, False), 'generic-10mv': (10.0, True), 'generic-10fff': (10.0, False)}
-
-
 def _quality(beam):
     """Nominal energy, MV, and whether there is a flattening filter; older plan files name the machine only."""
     energy = float(beam.attributes.get('energy_mv', np.nan))
     if energy > 0:
         return energy, bool(int(beam.attributes.get('flattening_filter', 1)))
-    if beam.machine not in SHIPPED:
+    if beam.machine not in shipped_machines():
         raise BadInput(f'beam "{beam.name}" does not tell its energy, and its machine {beam.machine} is none of ours: an RTPLAN '
                        'needs the attribute energy_mv')
-    return SHIPPED[beam.machine]
+    return shipped_machines()[beam.machine]
 
 
 def _control_points(beam, isocentre_mm):

@@ -18,13 +18,13 @@ from case_file import BadInput
 from dicom_files import DAMAGE, damage, read_one
 from dicom_plan import read_plan
 from own_objects import check_own, open_file, own
+from shipped_machines import shipped_machines
 
 
 def say(text):
     print(f'rtplan2h5: {text}', file=sys.stderr)
 
 
-MACHINES = {(6, False): 'generic-6mv', (6, True): 'generic-6fff', (10, False): 'generic-10mv', (10, True): 'generic-10fff'}
 FAR_MM = 100.0  # an isocentre farther outside the CT than this belongs to another patient, or to another coordinate system
 
 
@@ -35,18 +35,20 @@ def beam_quality(beam):
 
 def machine_for(beam):
     """The shipped machine of the beam's energy and filter."""
-    key = (beam.energy_mv, beam.is_fff)
-    if beam.fluence_mode or key not in MACHINES:
-        raise BadInput(f'beam {beam.number} is of {beam_quality(beam)}; there are machines of 6 and 10 MV, with and without '
-                       'filter: name one, or a file of your own, with --machine')
-    return MACHINES[key]
+    machines = shipped_machines()
+    fitting = [name for name, quality in machines.items() if quality == (beam.energy_mv, not beam.is_fff)]
+    if beam.fluence_mode or len(fitting) != 1:
+        there = ', '.join(f'{name} ({energy:g} MV{"" if has_filter else " FFF"})' for name, (energy, has_filter) in machines.items())
+        raise BadInput(f'beam {beam.number} is of {beam_quality(beam)}; the machines here are {there}: name one, or a file of '
+                       'your own, with --machine')
+    return fitting[0]
 
 
 def one_machine(beams, wish):
     """The machine of the plan file, which has one."""
     if wish:
-        if wish not in MACHINES.values() and not pathlib.Path(wish).is_file():
-            raise BadInput(f'--machine {wish} is neither a file nor one of {", ".join(MACHINES.values())}')
+        if wish not in shipped_machines() and not pathlib.Path(wish).is_file():
+            raise BadInput(f'--machine {wish} is neither a file nor one of {", ".join(shipped_machines())}')
         return wish
     numbers = {}
     for beam in beams:

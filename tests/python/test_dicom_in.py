@@ -312,7 +312,8 @@ def _unknown_device(d):
 
 @pytest.mark.parametrize('spoil, sentence', [
     (_bolus, 'beam 1 has boluses'), (_tilted, 'tilts its couch by 1.5 degrees'), (_two_energies, 'changes its energy'),
-    (_fifteen, 'beam 1 is of 15 MV; there are machines of 6 and 10 MV'), (_no_energy, 'beam 1 is of unknown energy'),
+    (_fifteen, 'beam 1 is of 15 MV; the machines here are generic-6mv (6 MV), generic-6fff (6 MV FFF), '),
+    (_no_energy, 'beam 1 is of unknown energy'),
     (_other_fluence, 'beam 1 is of 6 MV (SRS)'), (_unknown_device, 'device of type CONE'), (_wedge, 'beam 1 has wedges'), (_electrons, 'is of ELECTRON'), (_falling, 'weights fall'),
     (_moving, 'moves its isocentre')])
 def test_plans_that_cannot_be_told_are_refused(tmp_path, monkeypatch, capsys, spoil, sentence):

@@ -12,6 +12,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 import rtplan2h5
+from shipped_machines import shipped_machines
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTEROP = ROOT / 'tests' / 'data' / 'interop'
@@ -229,3 +230,9 @@ def test_a_plan_of_other_leaves_is_checked_with_these(plan):
         done = subprocess.run([SPINEPLAN, 'check', str(file), *words], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1 and f'machine       generic-6mv, leaves {leaves}' in done.stdout  # MU in steps of 0.1
         assert ('80 pairs of leaves, the machine 60' in done.stdout) == bool(words)
+
+
+def test_the_scripts_know_the_machines_of_the_program():
+    done = subprocess.run([SPINEPLAN, 'bench', 'beams', '--machine', 'nope'], capture_output=True, text=True, check=False)
+    names = done.stderr.partition('there are ')[2].partition(', or give')[0]
+    assert sorted(names.split(', ')) == sorted(shipped_machines())
