@@ -63,6 +63,56 @@ static inline fv word_uniform(const transport *t, uv word)
 	return SP_MC_REACH(code, FV(t->setup->uniform_growth)) * FV(t->setup->clearance_cm);
 }
 
+#define BRICK_WORDS (sizeof(sp_mc_brick) / 4)
+
+/* Where the bricks of points inside the geometry begin, counted in words. */
+static inline uv brick_words_at(const transport *t, fv x, fv y, fv z)
+{
+	constant sp_mc_setup *s = t->setup;
+	uv i = min(AS_UV(TO_IV(x * FV(s->bricks_per_cm[0]))), UV(s->bricks_n[0] - 1)),
+	   j = min(AS_UV(TO_IV(y * FV(s->bricks_per_cm[1]))), UV(s->bricks_n[1] - 1)),
+	   k = min(AS_UV(TO_IV(z * FV(s->bricks_per_cm[2]))), UV(s->bricks_n[2] - 1));
+
+	return ((k * UV(s->bricks_n[1]) + j) * UV(s->bricks_n[0]) + i) * UV(BRICK_WORDS);
+}
+
+/* Words of points, of which only the matter counts: from bricks where these are uniform, as they are few enough for a
+ * processor's cache, which the voxels are not. */
+static inline uv matter_words(const transport *t, fv x, fv y, fv z, iv inside)
+{
+#if SP_BOXES
+	uv word = gather((global const uint *)t->bricks, PICK(inside, brick_words_at(t, x, y, z), UV(0)));
+	iv mixed = HOLDS((word & UV(SP_MC_MIXED)) != UV(0)) & inside;
+
+	if (ANY(mixed))
+		word = PICK(mixed, voxel_words(t, x, y, z, mixed), word);
+	return PICK(inside, word, UV(0));
+#else
+	return voxel_words(t, x, y, z, inside);
+#endif
+}
+
+/* How far, at least, matter is that of such a word in every direction, in the lanes where `there` holds. */
+static inline fv reach_of(const transport *t, fv x, fv y, fv z, uv word, iv there)
+{
+	fv reach = word_uniform(t, word);
+
+#if SP_BOXES
+	uv brick = PICK(there, brick_words_at(t, x, y, z), UV(0));
+	iv uniform = HOLDS((gather((global const uint *)t->bricks, brick) & UV(SP_MC_MIXED)) == UV(0)) & there;
+
+	if (ANY(uniform)) {
+		global const float *low = t->bricks->low_cm, *high = t->bricks->high_cm;
+		fv in_x = min(x - gather_float(low, brick), gather_float(high, brick) - x),
+		   in_y = min(y - gather_float(low + 1, brick), gather_float(high + 1, brick) - y),
+		   in_z = min(z - gather_float(low + 2, brick), gather_float(high + 2, brick) - z);
+
+		reach = PICK(uniform, min(in_x, min(in_y, in_z)), reach);
+	}
+#endif
+	return reach;
+}
+
 static inline void add_to_cells(transport *t, uv cells, fv energy)
 {
 	uint_lanes cell;

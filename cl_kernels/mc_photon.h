@@ -65,7 +65,8 @@ static void trace_bricks(ray_path *out, const transport *t, const photon *p, con
 		global const sp_mc_brick *b =
 		        t->bricks + ((uint)cell[2] * s->bricks_n[1] + (uint)cell[1]) * s->bricks_n[0] + (uint)cell[0];
 		uint word = b->word;
-		float mu = b->density * (word & SP_MC_MIXED ? tables->majorant[word & 3u] : tables->mu[word & 0xffu]);
+		float mu = (float)(word & 0xffffu) * (1.0f / SP_MC_DENSITY_UNIT) *
+		           (word & SP_MC_MIXED ? tables->majorant[word >> 24] : tables->mu[word >> 24]);
 		int axis = next[0] < next[1] ? (next[0] < next[2] ? 0 : 2) : (next[1] < next[2] ? 1 : 2);
 		float end = max(next[axis], at);
 
@@ -123,6 +124,7 @@ typedef struct {
 typedef struct {
 	float_lanes x[MAX_BLOCKS], y[MAX_BLOCKS], z[MAX_BLOCKS], weight[MAX_BLOCKS]; /* weight 0: flew out */
 	uint_lanes word[MAX_BLOCKS];                                                 /* of the voxel */
+	fv reach[MAX_BLOCKS]; /* how far, at least, matter is that of the site in every direction */
 	int blocks;
 	int there; /* how many there are */
 	int alike; /* all of one material */
@@ -158,7 +160,7 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 			y = FV(p->y) + distance * FV(p->v);
 			z = FV(p->z) + distance * FV(p->w);
 			in = inside_box(x, y, z, t->setup->extent_cm) & open;
-			word = voxel_words(t, x, y, z, in);
+			word = matter_words(t, x, y, z, in);
 			material = word >> 24;
 			if (path->uniform) {
 				hit = in;
@@ -187,6 +189,7 @@ static void place_sites(photon_sites *out, const transport *t, const photon *p, 
 		}
 		out->weight[b].v = PICK(done, FV(p->weight * share), FV(0.0f));
 		out->word[b] = words;
+		out->reach[b] = reach_of(t, out->x[b].v, out->y[b].v, out->z[b].v, words.v, done);
 		{
 			int_lanes d;
 
@@ -326,7 +329,7 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 #if SP_REPEAT
 		/* sites in the middle of one matter: a track of that material */
 		uv word = sites->word[b].v;
-		iv left = HOLDS(weight.v > FV(0.0f)) & HOLDS((word >> 20 & UV(0xfu)) > UV(0));
+		iv left = HOLDS(weight.v > FV(0.0f)) & HOLDS(sites->reach[b] > FV(0.0f));
 
 		for (int tries = 0; tries < SP_TRACKS && ANY(left); tries++) {
 			int_lanes open;
@@ -341,7 +344,7 @@ static void set_free(transport *t, photon_stack *photons, work_space *space, con
 			here = left & HOLDS(word >> 24 == UV(material));
 			left &= ~here;
 			here &= HOLDS(FV(track_range(t, material, energy, positron)) <
-			              word_density(word) * word_uniform(t, word));
+			              word_density(word) * sites->reach[b]);
 			if (!ANY(here))
 				continue;
 			while (k < tracks && space->tracks[k].material != material)

@@ -24,6 +24,9 @@
 #ifndef SP_SAME_GRID
 #define SP_SAME_GRID 0 /* 1: the tally's grid is the geometry's */
 #endif
+#ifndef SP_BOXES
+#define SP_BOXES 1 /* 0: few bricks are uniform */
+#endif
 #ifndef SP_REPEAT
 #define SP_REPEAT 1 /* 0: every electron is followed by itself */
 #endif

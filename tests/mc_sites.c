@@ -278,11 +278,11 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 			                   (double)p->setup.bricks_per_cm[a]);
 		brick = p->geometry.bricks + (cell[2] * p->setup.bricks_n[1] + cell[1]) * p->setup.bricks_n[0] +
 		        cell[0];
-		assert_true((float)(word & 0xffffu) / SP_MC_DENSITY_UNIT <= brick->density);
+		assert_true((word & 0xffffu) <= (brick->word & 0xffffu));
 		if (brick->word & SP_MC_MIXED)
-			assert_true(r->tables.class_of[word >> 24] <= (brick->word & 3u));
+			assert_true(r->tables.class_of[word >> 24] <= brick->word >> 24);
 		else
-			assert_int_equal(brick->word, word >> 24);
+			assert_int_equal(brick->word, word & matter);
 		for (size_t w = 0; w < nx * ny * nz; w++) {
 			size_t y[3] = {w % nx, w / nx % ny, w / nx / ny}, far = 0;
 			float density = (float)(word_of(p, w) & 0xffffu) / SP_MC_DENSITY_UNIT;
@@ -306,12 +306,78 @@ static void clearances_and_bricks_bound_what_is_near(void **state)
 	destroy(p);
 }
 
+/* A uniform brick's box holds it, no other matter, and nothing outside the grid; next to a plane it ends there. Bricks
+ * of 7 voxels of 4 mm, 5 of 6 mm and 9 of 3 mm, cut off at the grid's high ends; a layer, a rod and a hole. */
+static void boxes_hold_one_matter(void **state)
+{
+	enum { ALONG_X = 40, ALONG_Y = 18, ALONG_Z = 50, LAYER = 31 };
+	const mc_rig *r = *state;
+	const size_t n[3] = {ALONG_X, ALONG_Y, ALONG_Z};
+	const double cm[3] = {0.4, 0.6, 0.3};
+	phantom *p = calloc(1, sizeof *p);
+	float *density = calloc(ALONG_X * ALONG_Y * ALONG_Z, sizeof *density);
+	uint8_t *material = calloc(ALONG_X * ALONG_Y * ALONG_Z, 1);
+	size_t uniform = 0, larger = 0, at_layer = 0;
+
+	assert_true(p && density && material);
+	p->where = (sp_mc_matter){{{ALONG_X, ALONG_Y, ALONG_Z}, {4.0, 6.0, 3.0}, {0.0, 0.0, 0.0}}, density, material};
+	place_materials(p, r);
+	for (size_t v = 0; v < ALONG_X * ALONG_Y * ALONG_Z; v++) {
+		size_t i = v % ALONG_X, j = v / ALONG_X % ALONG_Y, k = v / (ALONG_X * ALONG_Y);
+		bool rod = i == 33 && k == 12, hole = i == 9 && j == 2 && k == 44;
+		int m = rod ? MC_TITANIUM : k >= LAYER ? MC_BONE : MC_WATER;
+
+		material[v] = (uint8_t)sp_matter_find(r->matter, mc_material_names[m]);
+		density[v] = rod ? 4.54f : hole ? 0.5f : m == MC_BONE ? 1.85f : 1.0f;
+	}
+	assert_int_equal(sp_mc_geometry_make(&p->geometry, &p->setup, &p->where, p->place, r->tables.class_of, NULL),
+	                 SP_OK);
+	assert_true(p->geometry.boxes_pay);
+	for (size_t b = 0; b < p->geometry.n_bricks; b++) {
+		const sp_mc_brick *brick = p->geometry.bricks + b;
+		size_t at[3] = {b % p->setup.bricks_n[0], b / p->setup.bricks_n[0] % p->setup.bricks_n[1],
+		                b / (p->setup.bricks_n[0] * p->setup.bricks_n[1])},
+		       low[3], high[3], own = 1, all = 1;
+
+		if (brick->word & SP_MC_MIXED)
+			continue;
+		for (int a = 0; a < 3; a++) {
+			double first = round((double)at[a] * (double)p->setup.brick_cm[a] / cm[a]),
+			       end = fmin(round((double)(at[a] + 1) * (double)p->setup.brick_cm[a] / cm[a]),
+			                  (double)n[a]);
+
+			low[a] = (size_t)lround((double)brick->low_cm[a] / cm[a]);
+			high[a] = (size_t)lround((double)brick->high_cm[a] / cm[a]);
+			assert_near((double)brick->low_cm[a], (double)low[a] * cm[a], 1e-5);
+			assert_near((double)brick->high_cm[a], (double)high[a] * cm[a], 1e-5);
+			assert_true((double)low[a] <= first && (double)high[a] >= end && high[a] <= n[a]);
+			own *= (size_t)(end - first);
+			all *= high[a] - low[a];
+		}
+		uniform++;
+		larger += all > own;
+		at_layer += high[2] == LAYER;
+		for (size_t k = low[2]; k < high[2]; k++)
+			for (size_t j = low[1]; j < high[1]; j++)
+				for (size_t i = low[0]; i < high[0]; i++)
+					assert_int_equal(word_of(p, (k * ALONG_Y + j) * ALONG_X + i) & 0xff00ffffu,
+					                 brick->word);
+	}
+	assert_true(uniform > p->geometry.n_bricks / 3 && uniform < p->geometry.n_bricks);
+	assert_int_equal(larger, uniform);
+	assert_true(at_layer > 5);
+	free(density);
+	free(material);
+	destroy(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(interactions_are_exponential_slab_by_slab),
 	        cmocka_unit_test(interactions_in_one_material_are_exponential),
 	        cmocka_unit_test(clearances_and_bricks_bound_what_is_near),
+	        cmocka_unit_test(boxes_hold_one_matter),
 	};
 
 	return cmocka_run_group_tests_name("mc sites", tests, mc_rig_set_up, mc_rig_tear_down);

@@ -57,17 +57,19 @@
 #define SP_MC_CELLS(nx, ny, nz) \
 	(64u * SP_MC_CUBES(nx) * SP_MC_CUBES(ny) * SP_MC_CUBES(nz)) /* with what fills cubes up */
 
-/* ---- Bricks of voxels: majorant of the photons' flights. word: the material if the brick is uniform, else
- * SP_MC_MIXED + class (0 soft tissue and water, 1 bone and plastics, 2 metal). ---- */
-#define SP_MC_MIXED 0x100u
+/* ---- Bricks of voxels: majorant of the photons' flights. word: of a uniform brick that of its voxels, without
+ * clearance and uniformity; else the largest density, SP_MC_MIXED and in the top 8 bits the class (0 soft tissue and
+ * water, 1 bone and plastics, 2 metal). Around a uniform brick a box of the same matter, inside the grid. ---- */
+#define SP_MC_MIXED 0x10000u
 #define SP_MC_CLASSES 3
 #define SP_MC_MAX_BRICKS_PER_AXIS 40
 
 typedef struct {
-	float density; /* largest in the brick, g/cm3 */
 	sp_u32 word;
+	float low_cm[3], high_cm[3]; /* of the box */
+	sp_u32 unused;
 } sp_mc_brick;
-SP_SAME_SIZE(sp_mc_brick, 8);
+SP_SAME_SIZE(sp_mc_brick, 32);
 
 /* An electron's row, read as one float4: restricted stopping power (MeV cm2/g), first transport coefficient of
  * scattering (cm2/g), index of its eta, discrete collisions (cm2/g). Positrons' rows follow those of all materials. */

@@ -210,10 +210,10 @@ static sp_status make(sp_mc *mc, const sp_matter *m, const sp_mc_matter *where, 
 		goto cleanup;
 	snprintf(mc->options, sizeof mc->options,
 	         "-DSP_MATERIALS=%zu -DSP_LANES=%d -DSP_MOST_SITES=%d -DSP_REPEAT=%d -DSP_SAME_GRID=%d "
-	         "-DSP_HEAD=%d -DSP_SEQUENCE=%d -cl-fast-relaxed-math",
+	         "-DSP_HEAD=%d -DSP_SEQUENCE=%d -DSP_BOXES=%d -cl-fast-relaxed-math",
 	         tables.n_materials, lanes_of(mc, o), one_site ? 1 : MOST_SITES,
 	         !one_site && !(o->without & SP_MC_REPEATS), sp_grid_equal(tally, &where->grid),
-	         particles->head != NULL, !(o->without & SP_MC_SEQUENCE));
+	         particles->head != NULL, !(o->without & SP_MC_SEQUENCE), geometry.boxes_pay);
 	snprintf(options, sizeof options, "%s -DSP_OWN_TALLY=%d", mc->options, mc->n_tallies == mc->n_items);
 	if ((st = sp_device_kernel(&mc->transport, mc->device, "mc_transport.cl", "mc_transport", options, err)) !=
 	    SP_OK)

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A brick should be longer than most electrons' ranges, yet small against a patient. */
-#define BRICK_CM 2.5
-
 void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], const sp_mc_matter *where)
 {
 	bool there[256] = {false};
@@ -23,36 +20,6 @@ void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], con
 			place[m] = (uint8_t)*n;
 			materials[(*n)++] = m;
 		}
-}
-
-#define NO_VOXEL_YET UINT32_MAX
-
-static void fill_bricks(sp_mc_geometry *out, const sp_mc_setup *s, const size_t per_brick[3], const sp_grid *g,
-                        const sp_u32 *class_of)
-{
-	for (size_t i = 0; i < out->n_bricks; i++)
-		out->bricks[i].word = NO_VOXEL_YET;
-	for (size_t k = 0; k < g->n[2]; k++)
-		for (size_t j = 0; j < g->n[1]; j++)
-			for (size_t i = 0; i < g->n[0]; i++) {
-				sp_u32 word = out->voxels[sp_grid_index(g, i, j, k)], material = word >> 24;
-				float density = (float)(word & 0xffffu) / SP_MC_DENSITY_UNIT;
-				sp_mc_brick *b =
-				        out->bricks +
-				        ((k / per_brick[2]) * s->bricks_n[1] + j / per_brick[1]) * s->bricks_n[0] +
-				        i / per_brick[0];
-
-				if (b->word == NO_VOXEL_YET) {
-					b->word = material;
-					b->density = density;
-					continue;
-				}
-				if (!(b->word & SP_MC_MIXED) && (b->word != material || b->density != density))
-					b->word = SP_MC_MIXED + class_of[b->word];
-				if (b->word & SP_MC_MIXED && class_of[material] > (b->word & 3u))
-					b->word = SP_MC_MIXED + class_of[material];
-				b->density = fmaxf(b->density, density);
-			}
 }
 
 /* The voxel words in the order of SP_MC_CELL. */
@@ -96,29 +63,24 @@ sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_
 		out->voxels[v] = (sp_u32)place[where->material[v]] << 24 | density[v];
 	}
 	setup->uniform_growth = sp_mc_look_around(out->voxels, density, g, room);
-	setup->bricks_n[3] = 1;
-	setup->brick_cm[3] = INFINITY;
 	for (int a = 0; a < 3; a++) {
 		double cm = 0.1 * g->spacing_mm[a];
 
-		per_brick[a] = (size_t)fmax(ceil(BRICK_CM / cm), ceil((double)g->n[a] / SP_MC_MAX_BRICKS_PER_AXIS));
 		setup->voxels_per_cm[a] = (float)(1.0 / cm);
 		setup->extent_cm[a] = (float)(cm * (double)g->n[a]);
 		setup->n[a] = (sp_u32)g->n[a];
-		setup->bricks_n[a] = (sp_u32)((g->n[a] + per_brick[a] - 1) / per_brick[a]);
-		setup->bricks_n[3] *= setup->bricks_n[a];
-		setup->brick_cm[a] = (float)(cm * (double)per_brick[a]);
-		setup->bricks_per_cm[a] = 1.0f / setup->brick_cm[a];
-		setup->brick_cm[3] = fminf(setup->brick_cm[3], setup->brick_cm[a]);
 		least = fmin(least, cm);
 	}
 	setup->clearance_cm = (float)least;
+	sp_mc_bricks_size(setup, per_brick, g);
 	out->n_bricks = setup->bricks_n[3];
 	if (!(out->bricks = sp_alloc_array(out->n_bricks, sizeof *out->bricks))) {
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for %zu bricks", out->n_bricks);
 		goto cleanup;
 	}
-	fill_bricks(out, setup, per_brick, g, class_of);
+	if ((st = sp_mc_bricks_fill(out->bricks, &out->boxes_pay, setup, per_brick, g, out->voxels, class_of, err)) !=
+	    SP_OK)
+		goto cleanup;
 	setup->n[3] = SP_MC_CELLS(setup->n[0], setup->n[1], setup->n[2]);
 	st = lay_in_cubes(out, setup, err);
 cleanup:

@@ -41,6 +41,7 @@ typedef struct {
 	size_t n_voxels;
 	sp_mc_brick *bricks;
 	size_t n_bricks;
+	bool boxes_pay; /* enough of the matter is in uniform bricks to ask them first */
 } sp_mc_geometry;
 
 /* The materials that occur in `where`: *n of them in materials, and for each material of sp_matter its place. */
@@ -49,6 +50,12 @@ void sp_mc_find_materials(int materials[256], size_t *n, uint8_t place[256], con
 sp_status sp_mc_geometry_make(sp_mc_geometry *out, sp_mc_setup *setup, const sp_mc_matter *where,
                               const uint8_t place[256], const sp_u32 *class_of, sp_error *err);
 void sp_mc_geometry_finish(sp_mc_geometry *g);
+
+/* The setup's part about bricks, and how many voxels each has along the axes. */
+void sp_mc_bricks_size(sp_mc_setup *setup, size_t per_brick[3], const sp_grid *g);
+/* The bricks of voxel words (x fastest). */
+sp_status sp_mc_bricks_fill(sp_mc_brick *out, bool *boxes_pay, const sp_mc_setup *s, const size_t per_brick[3],
+                            const sp_grid *g, const sp_u32 *voxels, const sp_u32 *class_of, sp_error *err);
 
 /* Sets the voxel words' clearance and uniformity, and returns the setup's uniform_growth. density: in the words' units;
  * room: for two numbers a voxel. */
