@@ -77,6 +77,11 @@ static void a_small_field_in_lung_is_right(void **state)
 	assert_right(*state, "lung_slab_6mv", 1.2);
 }
 
+static void a_field_through_bone_is_right(void **state)
+{
+	assert_right(*state, "bone_slab_6mv", 1.2);
+}
+
 /* The last millimetre of water before 10 mm of titanium gets 14 % more than without; right to 2 %, beyond 3 sigma of
  * both (one point: 0.3 % false alarms, but the seed is fixed). */
 static void titanium_and_the_backscatter_before_it_are_right(void **state)
@@ -113,6 +118,11 @@ static void electrons_of_15_mev_through_bone_are_right(void **state)
 	assert_right(*state, "electron_15mev_bone", 1.0);
 }
 
+static void electrons_of_10_mev_in_water_are_right(void **state)
+{
+	assert_right(*state, "electron_10mev_water", 1.0);
+}
+
 /* A comparison that cannot fail would prove nothing: photons of less than 2 MeV stopped where they arise. */
 static void the_comparison_can_fail(void **state)
 {
@@ -126,11 +136,13 @@ int main(int argc, char **argv)
 	const struct CMUnitTest fields[] = {
 	        cmocka_unit_test(a_small_field_in_water_is_right),
 	        cmocka_unit_test(a_small_field_in_lung_is_right),
+	        cmocka_unit_test(a_field_through_bone_is_right),
 	        cmocka_unit_test(titanium_and_the_backscatter_before_it_are_right),
 	};
 	const struct CMUnitTest beams[] = {
 	        cmocka_unit_test(a_pencil_of_6_mev_photons_is_right),
 	        cmocka_unit_test(electrons_of_15_mev_through_bone_are_right),
+	        cmocka_unit_test(electrons_of_10_mev_in_water_are_right),
 	        cmocka_unit_test(the_comparison_can_fail),
 	};
 
