@@ -367,7 +367,8 @@ static void stop(transport *t, photon_stack *photons, electron_set *e, uint step
 DEFINE_STEP_MASS(step_mass, fv)
 DEFINE_STEP_MASS(step_mass_one, float)
 
-/* Way along a direction out of the voxel that a point is in, and into the next one by a hair. */
+/* Way along a direction out of the voxel that a point is in, and into the next one by a hair: more than positions are
+ * rounded by, or a particle on an edge would never get past it. */
 static inline fv voxel_exit(constant sp_mc_setup *s, fv x, fv y, fv z, fv u, fv v, fv w)
 {
 	fv at[3] = {x, y, z}, along[3] = {u, v, w}, exit = FV(1e9f);
@@ -378,7 +379,7 @@ static inline fv voxel_exit(constant sp_mc_setup *s, fv x, fv y, fv z, fv u, fv 
 		left = PICK(HOLDS(along[a] > FV(0.0f)), FV(1.0f) - left, left);
 		exit = min(exit, left / max(fabs(along[a]) * FV(s->voxels_per_cm[a]), FV(1e-9f)));
 	}
-	return exit + FV(2e-5f);
+	return exit + FV(2e-5f + 2.5e-7f * max(max(s->extent_cm[0], s->extent_cm[1]), s->extent_cm[2]));
 }
 
 /* Follows SP_SETS sets of one object until all their lanes have stopped or left. Lanes without weight are not there.

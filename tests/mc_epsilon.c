@@ -1,6 +1,6 @@
-/* What each means of variance reduction is for: without it epsilon = 1/(variance * time) is lower. Times are those of the
- * process, taken in turns, and what is asked is far below what is measured (docs/physics.md), yet this is a matter of the
- * machine: it is in the suite `slow`, which only runs when asked for. That the mean stays is tested by
+/* What each means of variance reduction is for: without it epsilon = 1/(variance * time) is lower. Times are those of
+ * the process, taken in turns, and what is asked is far below what is measured (docs/physics.md), yet this is a matter
+ * of the machine: it is in the suite `slow`, which only runs when asked for. That the mean stays is tested by
  * mc_variance_reduction. */
 #include "mc.h"
 
@@ -92,7 +92,8 @@ static double epsilon(const rig *r, unsigned without, uint64_t seed)
 		fail_msg("%s", err.text);
 	taken = seconds_now() - begin;
 	for (size_t v = 0; v < PARTS; v++) {
-		double n = BATCHES + 1, mean = (double)s.sum[v] / n, squares = ldexp((double)s.squares[v], 2 * (int)s.shift);
+		double n = BATCHES + 1, mean = (double)s.sum[v] / n,
+		       squares = ldexp((double)s.squares[v], 2 * (int)s.shift);
 
 		sum += (squares / n / (mean * mean) - 1.0) / (n - 1.0) / PARTS;
 	}
