@@ -177,6 +177,17 @@ static void annihilate_at_rest(transport *t, photon_stack *photons, const electr
 	send_photon(t, photons, e, l, all, ELECTRON_MEV, 1.0f - 2.0f * r.y, 6.2831853f * r.z + 3.1415927f);
 }
 
+/* Cosine of what is isotropic in the frame of a particle of kinetic energy `energy` to the particle's direction,
+ * p ~ 1/(1 - beta cosine)^2: photons of bremsstrahlung (a boosted dipole's, without its own pattern), and, as the
+ * leading term of their angle, the particles of a pair. */
+static inline float boosted_cosine(float energy, float number)
+{
+	float gamma = 1.0f + energy / ELECTRON_MEV, beta = sqrt(max(0.0f, 1.0f - 1.0f / (gamma * gamma)));
+	float v = 2.0f * number - 1.0f;
+
+	return (v + beta) / (1.0f + beta * v);
+}
+
 /* A lane's photon of bremsstrahlung: energies of all lanes (common share of the distribution). */
 static fv brems_energy(const transport *t, fv energy, uv material, float number)
 {
@@ -300,10 +311,8 @@ static void collide(transport *t, photon_stack *photons, electron_set *stack, in
 	if (ANY(radiates)) {
 		fv k = brems_energy(t, e->energy, material, draw(&r));
 		int l = choose_lane(PICK(radiates, e->weight, FV(0.0f)), draw(&r), &all);
-		float gamma = 1.0f + lane(e->energy, l) / ELECTRON_MEV, beta = sqrt(1.0f - 1.0f / (gamma * gamma)),
-		      c = 2.0f * draw(&r) - 1.0f;
 
-		send_photon(t, photons, e, l, all, lane(k, l), (c + beta) / (1.0f + beta * c), azimuth);
+		send_photon(t, photons, e, l, all, lane(k, l), boosted_cosine(lane(e->energy, l), draw(&r)), azimuth);
 		k = PICK(radiates, min(k, e->energy), FV(0.0f));
 		t->balance += lane_sum(k * e->weight) - all * lane(k, l);
 		e->energy -= k;

@@ -433,15 +433,6 @@ static float sample_pair_share(const transport *t, float energy, float number)
 	return mix(mix(a[0], a[1], x - (float)i), mix(b[0], b[1], x - (float)i), e - (float)row);
 }
 
-/* Angle of a pair's particle: leading term sin/(1 - beta cos)^2. */
-static float sample_pair_cosine(float energy, float number)
-{
-	float gamma = 1.0f + energy / ELECTRON_MEV, beta = sqrt(max(0.0f, 1.0f - 1.0f / (gamma * gamma)));
-	float v = 2.0f * number - 1.0f;
-
-	return (v + beta) / (1.0f + beta * v);
-}
-
 /* Rayleigh: 1 - cosine, p ~ (1 + cosine^2) / (1 + width (1 - cosine))^2. */
 static float sample_rayleigh(float width, random_stream *r)
 {
@@ -530,10 +521,10 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 			float energy = p->energy - 2.0f * ELECTRON_MEV,
 			      electron = energy * sample_pair_share(t, p->energy, c1);
 
-			set_free(t, photons, space, &sites, p, electron, sample_pair_cosine(electron, draw(&r)),
-			         azimuth, 0);
+			set_free(t, photons, space, &sites, p, electron, boosted_cosine(electron, draw(&r)), azimuth,
+			         0);
 			set_free(t, photons, space, &sites, p, energy - electron,
-			         sample_pair_cosine(energy - electron, draw(&r)), azimuth + 3.1415927f, 1);
+			         boosted_cosine(energy - electron, draw(&r)), azimuth + 3.1415927f, 1);
 		} else { /* Rayleigh */
 			float width = table_at(t, t->rayleigh, tables.row, tables.f, sites.word[b].at[l] >> 24),
 			      x = sample_rayleigh(width, &r);

@@ -126,12 +126,11 @@ static bool track_collide(track *k, const transport *t, uint *next_object, track
 		p->energy = left;
 	} else if (kind < e.w) {
 		float energy = FIRST_LANE(brems_energy(t, FV(p->energy), UV(k->material), draw(r))),
-		      gamma = 1.0f + p->energy / ELECTRON_MEV, beta = sqrt(1.0f - 1.0f / (gamma * gamma)),
-		      c = 2.0f * draw(r) - 1.0f;
+		      c = boosted_cosine(p->energy, draw(r));
 
 		if (p->energy <= s->photon_cut)
 			return true;
-		track_send_photon(k, p, energy, (c + beta) / (1.0f + beta * c), azimuth);
+		track_send_photon(k, p, energy, c, azimuth);
 		p->energy = max(p->energy - energy, 0.0f);
 	} else {
 		float c, other, energy = sample_annihilation(&c, &other, p->energy, r);

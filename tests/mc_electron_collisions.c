@@ -217,6 +217,44 @@ static void bremsstrahlung_follows_seltzer_and_berger(void **state)
 	mc_free_buffers(r);
 }
 
+/* Two photons of mc2, back to back, in any direction alike, for all lanes from one that is chosen by weight. */
+static void positrons_at_rest_send_off_two_photons(void **state)
+{
+	static const float weights[MC_LANES] = {1.0f, 0.0f, 0.0f, 3.0f};
+	mc_rig *r = *state;
+	size_t n = r->samples, first = 0;
+	cl_uint seed = 91;
+	cl_mem buffer = mc_buffer(r, sizeof weights, weights);
+	const sp_argument a[] = {SP_ARG(seed), SP_ARG(buffer)};
+	float *s = mc_run(r, "rest_samples", n, 12 * n, a, 2);
+	double *cosine = malloc(n * sizeof *cosine), *azimuth = malloc(n * sizeof *azimuth);
+
+	assert_true(cosine && azimuth);
+	for (size_t i = 0; i < n; i++) {
+		const float *p = s + i;
+
+		assert_true(p[0] == 0.0f || p[0] == 3.0f);
+		first += p[0] == 0.0f;
+		for (size_t k = 0; k < 2; k++) {
+			assert_near((double)p[(6 * k + 4) * n], ELECTRON_MEV, 1e-6);
+			assert_near((double)p[(6 * k + 5) * n], 4.0, 1e-6);
+			assert_near((double)p[6 * k * n], (double)p[0], 0.0);
+		}
+		for (size_t c = 1; c < 4; c++)
+			assert_near((double)p[c * n] + (double)p[(6 + c) * n], 0.0, 2e-6);
+		cosine[i] = 0.5 + 0.5 * (double)p[3 * n];
+		azimuth[i] = 0.5 + atan2((double)p[2 * n], (double)p[n]) / (2.0 * 3.14159265358979323846);
+	}
+	assert_uniform(cosine, n, "cosine of annihilation at rest", ELECTRON_MEV);
+	assert_uniform(azimuth, n, "azimuth of annihilation at rest", ELECTRON_MEV);
+	/* a quarter of the weight; 5 sigma */
+	assert_near((double)first / (double)n, 0.25, 5.0 * sqrt(0.25 * 0.75 / (double)n));
+	free(cosine);
+	free(azimuth);
+	free(s);
+	mc_free_buffers(r);
+}
+
 static void a_lane_is_chosen_by_its_weight(void **state)
 {
 	static const float weights[MC_LANES] = {0.0f, 1.0f,  0.25f, 3.0f, 0.0f, 0.0f, 7.0f, 0.5f,
@@ -255,6 +293,7 @@ int main(void)
 	        cmocka_unit_test(knock_on_electrons_of_positrons_follow_bhabha),
 	        cmocka_unit_test(annihilation_in_flight_follows_heitler_and_conserves_momentum),
 	        cmocka_unit_test(bremsstrahlung_follows_seltzer_and_berger),
+	        cmocka_unit_test(positrons_at_rest_send_off_two_photons),
 	        cmocka_unit_test(a_lane_is_chosen_by_its_weight),
 	};
 

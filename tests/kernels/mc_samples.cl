@@ -99,7 +99,7 @@ kernel void pair_samples(global float *out, uint n, uint seed, float energy, glo
 	if (i < n) {
 		t.pair_share = pair_share;
 		out[i] = sample_pair_share(&t, energy, draw(&r));
-		out[n + i] = sample_pair_cosine(energy, draw(&r));
+		out[n + i] = boosted_cosine(energy, draw(&r));
 	}
 }
 
@@ -141,6 +141,40 @@ kernel void annihilation_samples(global float *out, uint n, uint seed, float ene
 		out[n + i] = cosine;
 		out[2 * n + i] = other;
 	}
+}
+
+/* Positrons that have stopped, of these weights, lane l at x = l. out: of both photons x, direction, energy and weight,
+ * 6 columns each. */
+kernel void rest_samples(global float *out, uint n, uint seed, global const float *weights)
+{
+	uint i = get_global_id(0);
+	photon_stack photons;
+	electron_set e;
+	transport t;
+
+	if (i >= n)
+		return;
+	t.base = (uint4)(i, 0, 0, 0);
+	t.key = (uint2)(seed, 0);
+	e.x = TO_FV(lane_numbers());
+	e.y = e.z = e.u = e.v = FV(0.0f);
+	e.w = FV(1.0f);
+	e.object = 1;
+	photons.n = 0;
+	annihilate_at_rest(&t, &photons, &e, load(weights, 1), 5);
+	for (int k = 0; k < 2; k++) {
+		const photon *p = photons.at + k;
+		global float *to = out + 6 * k * n + i;
+
+		to[0] = p->x;
+		to[n] = p->u;
+		to[2 * n] = p->v;
+		to[3 * n] = p->w;
+		to[4 * n] = p->energy;
+		to[5 * n] = p->weight;
+	}
+	if (photons.n != 2)
+		out[i] = -1.0f;
 }
 
 /* energies, materials: one a lane. out: photon energies. */
