@@ -40,7 +40,4 @@ void sp_aperture_set_mu(const sp_aperture_map *m, double *x, size_t field, size_
 /* Changes x so that no leaf is too fast. */
 sp_status sp_aperture_repair_speed(sp_aperture_map *m, double *x, sp_error *err);
 
-/* Changes x so that no leaf is too fast. */
-sp_status sp_aperture_repair_speed(sp_aperture_map *m, double *x, sp_error *err);
-
 #endif
