@@ -18,6 +18,10 @@
 /* Limits on D at less than this share of the volume, or at more than the rest, are corrected in dose. */
 #define LEAST_SHARE_PERCENT 2.0
 
+/* The part of a limit's share that the optimiser's own goes down to. Where limits cannot be held together, a share that
+ * is halved again and again would ask for every voxel in the end, and give the rest away for that. */
+#define LEAST_SHARE_PART 0.3
+
 /* A term binds when the optimiser's own value lies this close to its dose. */
 #define BINDING_GY 0.1
 
@@ -88,6 +92,7 @@ static void move_share(sp_term *t, const sp_metric *m, bool upper, const sp_dvh 
 		return;
 	judged = upper ? percent : 100.0 - percent;
 	free *= fmin(fmax(wanted / fmax(judged, 1e-3), 0.5), 1.5);
+	free = fmax(free, LEAST_SHARE_PART * 0.01 * wanted);
 	t->volume = upper ? free : 1.0 - free;
 	t->dose_gy = aim_gy;
 }

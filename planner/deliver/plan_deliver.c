@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "evaluate.h"
 #include "interrupt.h"
+#include "kept_plan.h"
 #include "log.h"
 #include "optimise_terms.h"
 #include "row_filter.h"
@@ -183,33 +184,44 @@ static sp_status calibrate(sp_deliver_job *j)
 }
 
 /* The last dose, as exact as wanted; where it breaks a limit that the search thought was met, the monitor units give
- * way, or the search goes on from what is now known; where it keeps them all with room to spare, they take that up. */
+ * way, or the search goes on from what is now known; where it keeps them all with room to spare, they take that up. In
+ * a conflict of limits the plan that misses them least is the last. */
 static sp_status finish(sp_deliver_job *j, double uncertainty, double max_seconds)
 {
 	sp_plan_session *s = &j->session;
 	sp_limit_standing standing;
-	sp_status st;
+	sp_kept_plan best = {0};
+	sp_status st = SP_OK;
 
-	for (int round = 0;; round++) {
+	for (int round = 0; st == SP_OK; round++) {
 		s->uncertainty = uncertainty;
 		s->dose_is_whole = false;
 		if ((st = sp_plan_session_final_dose(s)) != SP_OK || s->plan->interrupted ||
 		    (st = sp_deliver_judge(&standing, j, false)) != SP_OK)
-			return st;
+			break;
 		if (s->problem.n_limits)
 			sp_log_info("Monte Carlo dose of the control points: worst hard limit %s by %.2f Gy",
 			            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
 		if ((st = sp_deliver_give_way(j, &standing)) != SP_OK)
-			return st;
-		if (standing.worst_miss_gy <= 0.0)
-			return sp_deliver_use_room(j);
-		if (round == LAST_ROUNDS)
-			return SP_OK;
+			break;
+		if (standing.worst_miss_gy <= 0.0) {
+			st = sp_deliver_use_room(j);
+			break;
+		}
+		if (!best.x || standing.worst_miss_gy < best.miss_gy)
+			st = sp_keep_plan(&best, j, standing.worst_miss_gy);
+		if (st != SP_OK || round == LAST_ROUNDS) {
+			if (st == SP_OK && best.miss_gy < standing.worst_miss_gy)
+				sp_take_plan_back(j, &best);
+			break;
+		}
 		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK ||
 		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK ||
 		    (s->plan->optimisation.interrupted && sp_interrupt_asked()))
-			return st;
+			break;
 	}
+	sp_kept_plan_finish(&best);
+	return st;
 }
 
 /* ---- the way ---- */
