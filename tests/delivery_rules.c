@@ -48,6 +48,7 @@ static sp_delivery *good_steps(const sp_machine *m)
 	sp_delivery_beam *b = &d->beams[0];
 
 	b->technique = SP_BEAM_IMRT;
+	free(b->points[4].leaves_mm); /* nothing frees a point beyond the last */
 	b->n_points = 4;
 	for (size_t i = 0; i < b->n_points; i++) {
 		sp_control_point *p = &b->points[i];
