@@ -167,7 +167,7 @@ static sp_status judge_hot_spot(evaluation *e)
 {
 	const sp_structure *target = sp_case_target(e->c);
 	sp_limit l = {.metric = "Dmax",
-	              .value = e->protocol->max_dose_percent / 100.0 * e->prescription_gy,
+	              .value = sp_protocol_hottest_gy(e->protocol, &e->c->prescription, e->prescription_gy),
 	              .sense = SP_LIMIT_IS_UPPER,
 	              .goal = true,
 	              .source = e->protocol->source};
@@ -181,6 +181,25 @@ static sp_status judge_hot_spot(evaluation *e)
 	return judge(e, &l, &m, target->name, &e->dvhs[i], e->outside_cc[i], NULL);
 }
 
+/* The dose of a simultaneous boost, as a goal. */
+static sp_status judge_boost(evaluation *e)
+{
+	const sp_structure *boost = sp_case_boost(e->c);
+	sp_limit l = {.metric = "D95%",
+	              .value = e->c->prescription.boost_gy,
+	              .sense = SP_LIMIT_IS_LOWER,
+	              .goal = true,
+	              .source = "the boost prescribed"};
+	sp_metric m = {.kind = SP_METRIC_DOSE_AT_PERCENT, .x = 95.0, .percent = true};
+	size_t i;
+
+	if (!boost)
+		return SP_OK;
+	i = (size_t)(boost - e->c->structures);
+	l.structure = boost->name;
+	return judge(e, &l, &m, boost->name, &e->dvhs[i], e->outside_cc[i], NULL);
+}
+
 static sp_status judge_protocol(evaluation *e)
 {
 	size_t *which = sp_alloc_array(e->c->n_structures, sizeof *which);
@@ -190,6 +209,8 @@ static sp_status judge_protocol(evaluation *e)
 		st = judge_limit(e, &e->protocol->limits[i], which);
 	if (e->protocol && st == SP_OK)
 		st = judge_hot_spot(e);
+	if (st == SP_OK)
+		st = judge_boost(e);
 	free(which);
 	return st;
 }
@@ -278,6 +299,10 @@ static sp_status assemble(json_t **out, evaluation *e)
 	                 e->limits, "goals", e->goals, "not_judged", e->not_judged, "all_limits_met",
 	                 judged ? json_boolean(e->all_met) : json_null());
 	if (!*out)
+		return no_memory(e);
+	if (p->boost &&
+	    json_object_set_new(json_object_get(*out, "prescription"), "boost",
+	                        json_pack("{s:s, s:f}", "structure", p->boost, "dose_gy", p->boost_gy)) != 0)
 		return no_memory(e);
 	if ((st = add_conformity(e, *out)) == SP_OK)
 		st = add_fall_off(e, *out);

@@ -189,6 +189,10 @@ void sp_evaluation_print(const json_t *evaluation)
 		       (int)json_integer_value(json_object_get(p, "fractions")), text(p, "target"));
 	else
 		printf("No prescription");
+	if (json_is_object(json_object_get(p, "boost")))
+		printf(", boost of %g Gy to %s",
+		       json_number_value(json_object_get(json_object_get(p, "boost"), "dose_gy")),
+		       text(json_object_get(p, "boost"), "structure"));
 	printf(", protocol %s. Doses in Gy for the whole course.\n\n",
 	       json_is_string(json_object_get(p, "protocol")) ? text(p, "protocol") : "none");
 	print_structures(json_object_get(evaluation, "structures"));

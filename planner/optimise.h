@@ -27,6 +27,7 @@ typedef struct {
 	double volume; /* share of the structure's volume, 0..1; for an absolute volume the caller divides */
 	double a;      /* gEUD exponent */
 	double weight; /* penalty of an objective; ignored for limits */
+	int level;     /* the caller's own: sp_optimise does not look at it */
 	size_t n;      /* rows, ascending, and the volume that each stands for (any unit; only ratios count) */
 	const uint32_t *rows;
 	const float *volumes;

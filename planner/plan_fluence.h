@@ -26,7 +26,10 @@ typedef struct {
 	double bixel_uncertainty, uncertainty; /* of the matrix's columns and of the dose, see mc_case.h */
 	uint64_t seed;
 	double target_weight; /* what the dose that the target lacks counts against other penalties; 0: 1 */
-	size_t n_angles;      /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
+	/* > 0: by priority (priorities.h), the target may lack so much more for the rest (root mean square, % of the
+	 * prescription); 0: one sum of all objectives */
+	double target_slip_percent;
+	size_t n_angles; /* gantry angles given by the user, 0: the case's beams, else the default arrangement */
 	const double *angles_deg;
 	size_t n_scenarios; /* of set-up errors in which hard limits must hold too (pencil beam only) */
 	const sp_scenario *scenarios;

@@ -209,11 +209,37 @@ static double per_dose(const builder *b, double weight)
 	return weight * 1e4 / (b->dose_gy * b->dose_gy);
 }
 
+/* As the target, a few per cent above its dose. */
+static sp_status add_boost(builder *b)
+{
+	const sp_structure *boost = sp_case_boost(b->c);
+	size_t index, set;
+	sp_status st;
+
+	if (!boost)
+		return sp_fail(b->err, SP_BAD_INPUT, "the case has no structure '%s' to boost",
+		               b->c->prescription.boost);
+	index = (size_t)(boost - b->c->structures);
+	if ((st = structures_set(&set, b, &index, 1, AS_INTERPOLATED)) != SP_OK)
+		return st;
+	if (b->sets[set].n == 0)
+		return sp_fail(b->err, SP_BAD_INPUT, "boost '%s' has no volume on the dose grid", boost->name);
+	return add_term(b, set,
+	                (sp_term){.kind = SP_SQUARED_UNDERDOSE,
+	                          .dose_gy = 1.03 * b->c->prescription.boost_gy,
+	                          .weight = per_dose(b, b->target_weight),
+	                          .level = SP_LEVEL_TARGET},
+	                boost->name);
+}
+
 static sp_status add_target(builder *b, const sp_structure *target)
 {
 	const sp_structure *gtv = sp_case_find_role(b->c, SP_ROLE_GTV);
 	size_t index = (size_t)(target - b->c->structures), set;
-	double hottest = b->protocol && b->protocol->max_dose_percent > 0.0 ? b->protocol->max_dose_percent : 130.0;
+	const sp_prescription *rx = &b->c->prescription;
+	const double own_gy = b->protocol && b->protocol->max_dose_percent > 0.0 ? 0.0 : 1.3 * b->dose_gy;
+	const double warm_gy = rx->boost ? rx->boost_gy : b->dose_gy;
+	const double hottest_gy = fmax(own_gy, sp_protocol_hottest_gy(b->protocol, rx, b->dose_gy));
 	sp_status st = sp_structure_fractions(b->fraction, target, &b->c->ct, b->grid, b->err);
 
 	if (st != SP_OK || (st = sp_distance_to(b->distance, b->fraction, b->grid, b->err)) != SP_OK ||
@@ -225,26 +251,31 @@ static sp_status add_target(builder *b, const sp_structure *target)
 	st = add_term(b, set,
 	              (sp_term){.kind = SP_SQUARED_UNDERDOSE,
 	                        .dose_gy = 1.03 * b->dose_gy,
-	                        .weight = per_dose(b, b->target_weight)},
+	                        .weight = per_dose(b, b->target_weight),
+	                        .level = SP_LEVEL_TARGET},
 	              target->name);
 	if (st == SP_OK)
 		st = add_term(b, set,
 		              (sp_term){.kind = SP_SQUARED_OVERDOSE,
-		                        .dose_gy = (0.4 + 0.006 * hottest) * b->dose_gy,
-		                        .weight = per_dose(b, 0.05)},
+		                        .dose_gy = 0.4 * warm_gy + 0.6 * hottest_gy,
+		                        .weight = per_dose(b, 0.05),
+		                        .level = SP_LEVEL_TISSUE},
 		              target->name);
 	if (st == SP_OK)
-		st = add_term(b, set, (sp_term){.kind = SP_LIMIT_MAX, .dose_gy = 0.01 * hottest * b->dose_gy},
-		              target->name);
-	if (st != SP_OK || !gtv || gtv == target)
+		st = add_term(b, set, (sp_term){.kind = SP_LIMIT_MAX, .dose_gy = hottest_gy}, target->name);
+	if (st == SP_OK && rx->boost)
+		st = add_boost(b);
+	if (st != SP_OK || !gtv || gtv == target || gtv == sp_case_boost(b->c))
 		return st;
 	index = (size_t)(gtv - b->c->structures);
 	if ((st = structures_set(&set, b, &index, 1, AS_INTERPOLATED)) != SP_OK)
 		return st;
-	return add_term(
-	        b, set,
-	        (sp_term){.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 1.05 * b->dose_gy, .weight = per_dose(b, 0.5)},
-	        gtv->name);
+	return add_term(b, set,
+	                (sp_term){.kind = SP_SQUARED_UNDERDOSE,
+	                          .dose_gy = 1.05 * b->dose_gy,
+	                          .weight = per_dose(b, 0.5),
+	                          .level = SP_LEVEL_TARGET},
+	                gtv->name);
 }
 
 /* The optimiser's term for a protocol limit; false when the limit asks nothing of it. */
@@ -288,7 +319,12 @@ static bool term_of_limit(sp_term *out, const sp_limit *l, const sp_metric *m, d
 		return false;
 	if (upper && !mean && share >= 1.0)
 		return false;
-	*out = (sp_term){.dose_gy = dose, .volume = share, .weight = soft_weight};
+	*out = (sp_term){.dose_gy = dose,
+	                 .volume = share,
+	                 .weight = soft_weight,
+	                 .level = l->hard ? SP_LEVEL_LIMIT
+	                          : upper ? SP_LEVEL_ORGANS
+	                                  : SP_LEVEL_TARGET};
 	if (!upper && !l->hard)
 		out->volume = fmin(1.0, share + COVERAGE_MARGIN);
 	if (mean)
@@ -395,7 +431,8 @@ static sp_status add_shells(builder *b)
 		st = add_term(b, sets[s],
 		              (sp_term){.kind = SP_SQUARED_OVERDOSE,
 		                        .dose_gy = shells[s].dose_share * b->dose_gy,
-		                        .weight = per_dose(b, 0.01 * shells[s].weight)},
+		                        .weight = per_dose(b, 0.01 * shells[s].weight),
+		                        .level = SP_LEVEL_TISSUE},
 		              "normal tissue");
 	return st;
 }

@@ -11,6 +11,15 @@
 #include "protocol.h"
 #include "status.h"
 
+/* What comes before what (priorities.h): sp_term.level. */
+typedef enum {
+	SP_LEVEL_LIMIT,  /* hard limits, of the cord first of all: held throughout */
+	SP_LEVEL_TARGET, /* dose that the target lacks */
+	SP_LEVEL_ORGANS, /* limits of organs that are not hard */
+	SP_LEVEL_TISSUE, /* normal tissue, hot spots of the target */
+	SP_LEVEL_COUNT
+} sp_plan_level;
+
 /* A hard limit of the protocol and the term that stands for it. The term's dose may differ from the limit's: rows are
  * voxel centres, while a limit is judged on the finer DVH of the evaluation (limit_correction.h). */
 typedef struct {

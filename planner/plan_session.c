@@ -238,6 +238,9 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
 	*go_on = s->round < (int)s->most_rounds &&
 	         (s->round == 1 || standing.worst_miss_gy > 0.0 || standing.worst_slack_gy > GOOD_SLACK_GY);
+	if ((st = sp_priorities_step(&s->priorities, &s->problem, rows_dose, s->plan->n_rows, !*go_on, go_on, err)) !=
+	    SP_OK)
+		return st;
 	s->near_end |= !*go_on;
 	return s->options->on_plan && !*go_on ? sp_plan_front_keep(s, weights, go_on) : SP_OK;
 }
@@ -400,6 +403,9 @@ sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_pr
 	sp_log_info("influence matrix: %zu x %zu, %.1f million entries, %.0f MB, %.1f s", plan->n_rows,
 	            sp_influence_columns(s->matrix), 1e-6 * (double)plan->n_values,
 	            1e-6 * (double)sp_influence_bytes(s->matrix), plan->matrix_seconds);
+	if (o->target_slip_percent > 0.0 &&
+	    (st = sp_priorities_begin(&s->priorities, &s->problem, o->target_slip_percent, err)) != SP_OK)
+		return st;
 	return make_arrays(s, err);
 }
 
@@ -417,6 +423,7 @@ void sp_plan_session_close(sp_plan_session *s)
 	sp_robust_rows_finish(&s->robust);
 	sp_budgets_finish(&s->budgets);
 	sp_earlier_dose_finish(&s->earlier);
+	sp_priorities_finish(&s->priorities);
 	sp_plan_problem_finish(&s->problem);
 	sp_fluence_plan_destroy(s->plan);
 }

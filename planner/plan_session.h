@@ -10,6 +10,7 @@
 #include "pencil.h"
 #include "plan_fluence.h"
 #include "plan_problem.h"
+#include "priorities.h"
 #include "robust_rows.h"
 
 typedef struct sp_plan_session {
@@ -20,6 +21,7 @@ typedef struct sp_plan_session {
 	sp_robust_rows robust;   /* used where the options have scenarios of set-up errors */
 	sp_earlier_dose earlier; /* and budgets: used where the options have an earlier course */
 	sp_budgets budgets;
+	sp_priorities priorities; /* stage NONE: one sum of all objectives */
 	sp_influence *matrix;
 	double dose_gy;     /* the prescription */
 	sp_pencil *pencil;  /* of the matrix; NULL where Monte Carlo makes it */

@@ -332,3 +332,12 @@ bool sp_limit_is_joint(const sp_limit *l, const sp_case *c)
 	sp_structure_names_match(parts, sizeof parts / sizeof *parts, &together, l->names, l->structure, c);
 	return together;
 }
+
+#define LEAST_ABOVE_BOOST 1.15
+
+double sp_protocol_hottest_gy(const sp_protocol *p, const sp_prescription *rx, double dose_gy)
+{
+	double hottest = p ? 0.01 * p->max_dose_percent * dose_gy : 0.0;
+
+	return rx->boost ? fmax(hottest, LEAST_ABOVE_BOOST * rx->boost_gy) : hottest;
+}

@@ -41,6 +41,10 @@ typedef struct {
 sp_status sp_protocol_read(sp_protocol **out, const char *name_or_path, sp_error *err);
 void sp_protocol_destroy(sp_protocol *p);
 
+/* The hottest dose that the target of a prescription of dose_gy may have: max_dose_percent of it, and at least 15 %
+ * above a boost within it. 0 where the protocol states none and there is no boost. p may be NULL. */
+double sp_protocol_hottest_gy(const sp_protocol *p, const sp_prescription *rx, double dose_gy);
+
 /* The case's structures that a limit is about: indices into c->structures, at most max; returns how many. None where
  * the limit's `unless` is present. */
 size_t sp_limit_match(size_t *out, size_t max, const sp_limit *l, const sp_case *c);

@@ -48,7 +48,11 @@ sp_case *fixture_case(void)
 	OK(sp_case_add_structure(&s, c, "PTV", SP_ROLE_PTV, NULL));
 	add_square(s, 4.0, 9.0, -226.0, -215.0, 821.25);
 	OK(sp_case_add_structure(&s, c, "nothing", SP_ROLE_ORGAN, NULL));
-	c->prescription = (sp_prescription){true, 24.0, 2, strdup("PTV"), strdup("sc24-24gy-2fx")};
+	c->prescription = (sp_prescription){.present = true,
+	                                    .dose_gy = 24.0,
+	                                    .fractions = 2,
+	                                    .target = strdup("PTV"),
+	                                    .protocol = strdup("sc24-24gy-2fx")};
 	c->targets = strdup("{\"rule\": \"by hand, 2 mm \\u00b1 0\"}");
 	c->n_beams = 2;
 	c->beams = calloc(2, sizeof *c->beams);

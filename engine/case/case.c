@@ -64,6 +64,7 @@ void sp_case_destroy(sp_case *c)
 	free(c->beams);
 	free(c->prescription.target);
 	free(c->prescription.protocol);
+	free(c->prescription.boost);
 	free(c->targets);
 	free(c->hu);
 	free(c->path);
@@ -148,4 +149,9 @@ const sp_structure *sp_case_target(const sp_case *c)
 			return s;
 	}
 	return NULL;
+}
+
+const sp_structure *sp_case_boost(const sp_case *c)
+{
+	return c->prescription.boost ? sp_case_find(c, c->prescription.boost) : NULL;
 }

@@ -52,6 +52,8 @@ typedef struct {
 	unsigned fractions; /* 0 (only with a protocol): the protocol's */
 	char *target;       /* structure name; NULL: the PTV, else CTV, else GTV */
 	char *protocol;     /* protocol name, NULL for none */
+	char *boost;        /* structure that gets boost_gy at the same time (a part of the target), NULL for none */
+	double boost_gy;    /* whole course */
 } sp_prescription;
 
 typedef struct {
@@ -108,6 +110,9 @@ const sp_structure *sp_case_find_role(const sp_case *c, sp_role role);
 
 /* The structure the prescription is for (see sp_prescription.target); NULL if there is none. */
 const sp_structure *sp_case_target(const sp_case *c);
+
+/* The structure of the prescription's boost; NULL without one. */
+const sp_structure *sp_case_boost(const sp_case *c);
 
 /* "external", "gtv", ... and back; sp_role_parse returns SP_ROLE_COUNT for an unknown word. */
 const char *sp_role_name(sp_role role);

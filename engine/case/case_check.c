@@ -187,6 +187,16 @@ static sp_status check_prescription(const sp_case *c, sp_error *err)
 	if (!target && p->target)
 		return sp_fail(err, SP_BAD_INPUT, "%s:/prescription target is \"%s\", and there is no /structures/%s",
 		               file, p->target, p->target);
+	if (check_text(c, "/prescription boost", p->boost, err) != SP_OK)
+		return SP_BAD_INPUT;
+	if (p->boost && !sp_case_boost(c))
+		return sp_fail(err, SP_BAD_INPUT, "%s:/prescription boost is \"%s\", and there is no /structures/%s",
+		               file, p->boost, p->boost);
+	if (p->boost && !(p->boost_gy > p->dose_gy && p->boost_gy < 1000.0))
+		return sp_fail(
+		        err, SP_BAD_INPUT,
+		        "%s:/prescription boost_gy is %g, expected more than dose_gy and < 1000 (Gy, whole course)",
+		        file, p->boost_gy);
 	if (!target)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s:/prescription names no target, and no structure has the role ptv, ctv or gtv", file);

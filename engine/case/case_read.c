@@ -119,7 +119,7 @@ static sp_status read_prescription(sp_prescription *p, const sp_case_source *at)
 	char path[SP_H5_PATH_BYTES];
 	double fractions = 0.0;
 	sp_h5_info info;
-	bool has_dose, has_fractions;
+	bool has_dose, has_fractions, has_boost;
 	sp_status st;
 
 	sp_h5_join(path, at->group, "/prescription", "");
@@ -129,8 +129,13 @@ static sp_status read_prescription(sp_prescription *p, const sp_case_source *at)
 	if ((st = sp_h5_get_numbers(&p->dose_gy, 1, &has_dose, at->f, path, "dose_gy", at->err)) != SP_OK ||
 	    (st = sp_h5_get_numbers(&fractions, 1, &has_fractions, at->f, path, "fractions", at->err)) != SP_OK ||
 	    (st = sp_h5_get_text(&p->target, at->f, path, "target", at->err)) != SP_OK ||
-	    (st = sp_h5_get_text(&p->protocol, at->f, path, "protocol", at->err)) != SP_OK)
+	    (st = sp_h5_get_text(&p->protocol, at->f, path, "protocol", at->err)) != SP_OK ||
+	    (st = sp_h5_get_text(&p->boost, at->f, path, "boost", at->err)) != SP_OK ||
+	    (st = sp_h5_get_numbers(&p->boost_gy, 1, &has_boost, at->f, path, "boost_gy", at->err)) != SP_OK)
 		return st;
+	if (has_boost != (p->boost != NULL))
+		return sp_fail(at->err, SP_BAD_INPUT, "%s:%s has the attribute %s and lacks %s", sp_h5_path(at->f),
+		               path, has_boost ? "boost_gy" : "boost", has_boost ? "boost" : "boost_gy");
 	if (!p->protocol && !(has_dose && has_fractions))
 		return sp_fail(at->err, SP_BAD_INPUT,
 		               "%s:%s has no attribute %s, expected %s (or a protocol that says it)", sp_h5_path(at->f),

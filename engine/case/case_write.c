@@ -107,7 +107,13 @@ static sp_status write_prescription(const sp_prescription *p, sp_h5_out *f, cons
 		return st;
 	if (p->target && (st = sp_h5_set_text(f, path, "target", p->target, err)) != SP_OK)
 		return st;
-	return p->protocol ? sp_h5_set_text(f, path, "protocol", p->protocol, err) : SP_OK;
+	if (p->protocol && (st = sp_h5_set_text(f, path, "protocol", p->protocol, err)) != SP_OK)
+		return st;
+	if (!p->boost)
+		return SP_OK;
+	if ((st = sp_h5_set_text(f, path, "boost", p->boost, err)) != SP_OK)
+		return st;
+	return sp_h5_set_numbers(f, path, "boost_gy", SP_H5_F64, 1, &p->boost_gy, err);
 }
 
 static sp_status write_beam(const sp_case_beam *b, sp_h5_out *f, const char *group, sp_error *err)

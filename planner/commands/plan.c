@@ -146,12 +146,14 @@ int sp_command_plan(int argc, char **argv)
 	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = sp_plan_find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
 	    (st = sp_plan_complete_targets(c, protocol, dose_gy, &err)) != SP_OK ||
+	    (st = sp_plan_set_boost(c, &a, dose_gy, &err)) != SP_OK ||
 	    (st = sp_plan_set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||
 	    (st = sp_plan_choose_machine(&machine, &a, &err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||
 	    (st = sp_device_open(&device, a.device, &err)) != SP_OK)
 		goto cleanup;
-	if ((st = sp_plan_set_earlier(&a, c, protocol, &err)) != SP_OK)
+	if ((st = sp_plan_set_earlier(&a, c, protocol, &err)) != SP_OK ||
+	    (st = sp_plan_choose_for_spine(&a, c, &err)) != SP_OK)
 		goto cleanup;
 	sp_plan_say_names(c, protocol);
 	st = make_plan(&plan, &delivered, &a, c, robust.to_plan, dose_gy, machine, matter, device, &err);

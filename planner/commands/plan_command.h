@@ -14,7 +14,7 @@
 #define SP_PLAN_MAX_ANGLES 360
 
 typedef struct {
-	const char *case_path, *plan_path, *protocol, *machine, *mlc, *device;
+	const char *case_path, *plan_path, *protocol, *machine, *mlc, *device, *boost;
 	double dose_gy;
 	bool json, require_limits;
 	double angles[SP_PLAN_MAX_ANGLES];
@@ -33,6 +33,10 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv);
 /* The protocol that the options or the case name (*out NULL: none), and the dose to plan for. */
 sp_status sp_plan_find_protocol(sp_protocol **out, double *dose_gy, const sp_plan_arguments *a, const sp_case *c,
                                 sp_error *err);
+
+/* --boost NAME:DOSE: into the case's prescription. NAME may be a role (gtv). Refuses a dose that is none above the
+ * prescription, and a structure that is not there or does not overlap the target. */
+sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err);
 
 /* A case with a tumour but no PTV: PTV and PRV by margins, the PTV without the PRV where the cord may not have the
  * prescription. Nothing is made without a word, nor where the user has said what the target is. */
@@ -55,6 +59,11 @@ sp_status sp_plan_set_earlier(sp_plan_arguments *a, const sp_case *c, const sp_p
 
 /* Machine and leaves. */
 sp_status sp_plan_choose_machine(sp_machine **out, const sp_plan_arguments *a, sp_error *err);
+
+/* What a fluence plan beside a cord has by default: fine bixels, weight on the target, and gantry angles by the
+ * target's level and side where neither the options nor the case name any, said aloud. Nothing for plans that a machine
+ * delivers and for cases without a cord. */
+sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_error *err);
 
 /* One line with the structures that the protocol's limits were matched to by another name than theirs. */
 void sp_plan_say_names(const sp_case *c, const sp_protocol *p);

@@ -19,6 +19,8 @@ static const char help[] =
         "  -o, --output PLAN      the plan file to write (HDF5)\n"
         "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
         "      --dose-gy D        prescription; default: that of --protocol, else the case's\n"
+        "      --boost NAME:D     simultaneous integrated boost: D Gy to structure NAME (or a role: gtv) within the "
+        "target\n"
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
         "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
         "      --segments N       imrt: segments in all (default 7 a beam)\n"
@@ -30,12 +32,17 @@ static const char help[] =
         "      --bixel-uncertainty U  mc: the same of each bixel in the matrix (default 5%)\n"
         "      --seed S           mc: the same seed gives the same bits on the same device (default 1)\n"
         "      --machine NAME     a shipped machine or a YAML file (default generic-6mv)\n"
-        "      --beams A,B,...    gantry angles in degrees; default: the case's beams, else 9 beams, from behind\n"
-        "                         when there is a cord, all round otherwise\n"
-        "                         around: 13 all round\n"
+        "      --beams A,B,...    gantry angles in degrees; default: the case's beams, else 13 chosen by the\n"
+        "                         target's level, side and what lies in the way when there is a cord, 9 all round\n"
+        "                         otherwise (imrt: 9 from behind); around: 13 all round\n"
         "      --target-weight W  how much dose that the target lacks counts against all that is asked besides the\n"
-        "                         hard limits (default 1); 4 gives more coverage and a wider half isodose\n"
-        "      --bixel-mm S       bixel side at the isocentre (default 5)\n"
+        "                         hard limits (default 4 for a spine, else 1); more gives coverage and a wider half\n"
+        "                         isodose\n"
+        "      --target-slip P%   by priority instead: hard limits, then the target, then other organs, then the "
+        "rest,\n"
+        "                         for which the target may lack P% of the prescription more (2%)\n"
+        "      --bixel-mm S       bixel side at the isocentre (default 2.5 for a spine, else 5; imrt, vmat, mc,\n"
+        "                         --robust: 5)\n"
         "      --grid-mm S        spacing of the dose grid (default 2)\n"
         "      --cutoff-mm R      pencil: lateral reach of a bixel in the matrix (default 50); the final dose has no "
         "cut-off\n"
@@ -84,6 +91,7 @@ static bool finds_unheeded(char *option, const char **needs, const sp_plan_argum
 	           {"n", "--technique imrt", a->deliver && technique == SP_BEAM_IMRT},
 	           {"aA", "--technique vmat", a->deliver && technique == SP_BEAM_VMAT},
 	           {"l", "--technique imrt or vmat", a->deliver},
+	           {"P", "fluence plans; --technique imrt and vmat weigh by --target-weight", !a->deliver},
 	           {"N", "--robust", a->robust != NULL}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -114,6 +122,8 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 	        {"bixel-uncertainty", required_argument, NULL, 'B'},
 	        {"beams", required_argument, NULL, 'b'},
 	        {"target-weight", required_argument, NULL, 'W'},
+	        {"boost", required_argument, NULL, 'G'},
+	        {"target-slip", required_argument, NULL, 'P'},
 	        {"bixel-mm", required_argument, NULL, 'x'},
 	        {"grid-mm", required_argument, NULL, 'g'},
 	        {"cutoff-mm", required_argument, NULL, 'c'},
@@ -191,6 +201,13 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 		case 'W':
 			good = sp_option_number(&a->plan.target_weight, optarg, 0.01, 100.0);
 			break;
+		case 'G':
+			a->boost = optarg;
+			break;
+		case 'P':
+			good = sp_option_percent(&a->plan.target_slip_percent, optarg);
+			a->plan.target_slip_percent *= 100.0;
+			break;
 		case 'x':
 			good = sp_option_number(&a->plan.bixel_mm, optarg, 1.0, 50.0);
 			break;
@@ -244,6 +261,9 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
 	if (a->deliver && (a->robust || a->earlier.path))
 		return sp_command_usage("plan", "--robust and an earlier course go with --technique fluence only");
+	if (a->given['W'] && a->given['P'])
+		return sp_command_usage("plan",
+		                        "--target-weight makes one sum of all objectives, which has no --target-slip");
 	if (!a->plan_path)
 		return sp_command_usage("plan", "say where the plan goes with -o PLAN");
 	if (a->deliver && a->plan.montecarlo)

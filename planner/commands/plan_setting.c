@@ -5,12 +5,19 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "beam_choice.h"
 #include "log.h"
 #include "margin_limits.h"
+#include "mask.h"
 #include "plan_command.h"
 #include "targets.h"
 
 #define OWN_MARGIN_MM 2.0 /* docs/targets.md */
+
+/* Fluence plans beside a cord, by docs/quality.md. Apertures have the width of leaves and weights of their own; a Monte
+ * Carlo matrix and one of many scenarios would grow too large with fine bixels. */
+#define SPINE_TARGET_WEIGHT 4.0
+#define SPINE_BIXEL_MM 2.5
 
 /* A protocol of the command line brings its own dose and fractions: those of the case belong to another. */
 static bool is_new(const sp_plan_arguments *a, const sp_protocol *p)
@@ -38,6 +45,65 @@ sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_pro
 	}
 	rx->present = true;
 	rx->dose_gy = dose_gy;
+	return SP_OK;
+}
+
+/* True where some of the structure lies in the target. */
+static sp_status lies_in_target(bool *out, const sp_case *c, const sp_structure *s, sp_error *err)
+{
+	const sp_structure *target = sp_case_target(c);
+	size_t n = sp_grid_voxels(&c->ct);
+	float *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
+	sp_status st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+
+	*out = false;
+	if (st == SP_OK && target && (st = sp_structure_fractions(a, s, &c->ct, &c->ct, err)) == SP_OK)
+		st = sp_structure_fractions(b, target, &c->ct, &c->ct, err);
+	for (size_t v = 0; st == SP_OK && v < n; v++)
+		*out |= a[v] > 0.0f && b[v] > 0.0f;
+	free(a);
+	free(b);
+	return st;
+}
+
+sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err)
+{
+	const char *colon = a->boost ? strrchr(a->boost, ':') : NULL;
+	const sp_structure *s = NULL;
+	char *name, *end = NULL;
+	double boost_gy;
+	bool inside;
+	sp_status st = SP_OK;
+
+	if (!a->boost)
+		return SP_OK;
+	boost_gy = colon ? strtod(colon + 1, &end) : 0.0;
+	if (!colon || colon == a->boost || end == colon + 1 || *end || !(boost_gy < 1000.0))
+		return sp_fail(err, SP_BAD_INPUT, "--boost is '%s', expected a structure and its dose, as GTV:27",
+		               a->boost);
+	if (!(boost_gy > dose_gy))
+		return sp_fail(err, SP_BAD_INPUT,
+		               "--boost asks for %g Gy, expected more than the prescription of %g Gy", boost_gy,
+		               dose_gy);
+	if (!(name = sp_copy_text(a->boost)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+	name[colon - a->boost] = '\0';
+	if (!(s = sp_case_find(c, name)) && sp_role_parse(name) != SP_ROLE_COUNT)
+		s = sp_case_find_role(c, sp_role_parse(name));
+	if (!s)
+		st = sp_fail(err, SP_BAD_INPUT, "--boost: the case has no structure '%.100s', nor one of that role",
+		             name);
+	free(name);
+	if (st != SP_OK || (st = lies_in_target(&inside, c, s, err)) != SP_OK)
+		return st;
+	if (!inside)
+		return sp_fail(err, SP_BAD_INPUT, "--boost: nothing of %s lies in the target", s->name);
+	if (!(name = sp_copy_text(s->name)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+	free(c->prescription.boost);
+	c->prescription.boost = name;
+	c->prescription.boost_gy = boost_gy;
+	sp_log_info("boost: %s gets %g Gy at the same time", name, boost_gy);
 	return SP_OK;
 }
 
@@ -115,6 +181,36 @@ sp_status sp_plan_choose_machine(sp_machine **out, const sp_plan_arguments *a, s
 	sp_status st = sp_machine_read(out, a->machine, err);
 
 	return st == SP_OK && a->mlc ? sp_machine_set_mlc(*out, a->mlc, err) : st;
+}
+
+sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_error *err)
+{
+	sp_beam_choice choice;
+	char text[200] = "";
+	size_t length = 0;
+	sp_status st;
+
+	if (a->deliver || !(sp_case_find_role(c, SP_ROLE_CORD) || sp_case_find_role(c, SP_ROLE_PRV)))
+		return SP_OK;
+	if (!a->given['W'] && !a->given['P'])
+		a->plan.target_weight = SPINE_TARGET_WEIGHT;
+	if (!a->given['x'] && !a->plan.montecarlo && !a->robust)
+		a->plan.bixel_mm = SPINE_BIXEL_MM;
+	if (a->plan.n_angles || c->n_beams)
+		return SP_OK;
+	if ((st = sp_beam_choice_make(&choice, c, err)) != SP_OK || choice.n == 0)
+		return st;
+	memcpy(a->angles, choice.angles_deg, choice.n * sizeof *a->angles);
+	a->plan.angles_deg = a->angles;
+	a->plan.n_angles = choice.n;
+	for (size_t i = 0; i < choice.n && length < sizeof text; i++)
+		length += (size_t)snprintf(text + length, sizeof text - length, "%s%.0f", i ? "," : "",
+		                           choice.angles_deg[i]);
+	sp_log_info("beams: level %s, target %s; %zu all round: %s (--beams has the last word)", choice.level,
+	            choice.side, choice.n, text);
+	if (*choice.avoided)
+		sp_log_info("beams: turned to spare %s", choice.avoided);
+	return SP_OK;
 }
 
 void sp_plan_say_names(const sp_case *c, const sp_protocol *p)

@@ -33,7 +33,7 @@ def thoracic(spineplan, tmp_path_factory):
 
 
 def test_thoracic_plan_holds_the_cord_limits(spineplan, thoracic, tmp_path):
-    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 3, '--json', '--require-limits')
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 3, '--bixel-mm', 5, '--json', '--require-limits')
     assert done.returncode == 0, done.stderr
     evaluation = json.loads(done.stdout)
     assert evaluation['all_limits_met']
@@ -53,7 +53,7 @@ def test_thoracic_plan_holds_the_cord_limits(spineplan, thoracic, tmp_path):
 def test_the_same_plan_comes_out_bit_by_bit(spineplan, thoracic, tmp_path):
     doses = []
     for name in ('a.h5', 'b.h5'):
-        done = run(spineplan, 'plan', thoracic, '-o', tmp_path / name, '--grid-mm', 5)
+        done = run(spineplan, 'plan', thoracic, '-o', tmp_path / name, '--grid-mm', 5, '--bixel-mm', 5)
         assert done.returncode == 0, done.stderr
         with h5py.File(tmp_path / name) as f:
             doses.append(f['dose/dose_gy'][...])
@@ -92,7 +92,7 @@ def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thora
 
 
 def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
-    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx',
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--bixel-mm', 5, '--protocol', 'sbrt-30gy-5fx',
                '--json')
     assert done.returncode == 0, done.stderr
     for said in (done.stdout, run(spineplan, 'evaluate', tmp_path / 'plan.h5', '--json').stdout):
@@ -104,7 +104,7 @@ def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thora
 
 @pytest.mark.parametrize('name', ['lumbar.h5', 'tg119.h5'])
 def test_real_cases_are_planned(spineplan, name, tmp_path):
-    done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--max-time', 15, '--json')
+    done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--bixel-mm', 5, '--max-time', 15, '--json')
     # 1: on a slow machine the time may not do for all hard limits
     assert done.returncode in (0, 1), done.stderr
     evaluation = json.loads(done.stdout)

@@ -39,7 +39,7 @@ def phantom(tmp_path_factory):
     """A planned phantom, its plan file and its export."""
     folder = tmp_path_factory.mktemp('phantom')
     for words in (['phantom', 'thoracic-spine', '--voxel-mm', '4x3.5x5', '-o', folder / 'case.h5'],
-                  ['plan', folder / 'case.h5', '-o', folder / 'plan.h5', '--grid-mm', '3.3', '--max-time', '5']):
+                  ['plan', folder / 'case.h5', '-o', folder / 'plan.h5', '--grid-mm', '3.3', '--bixel-mm', '5', '--max-time', '5']):
         done = subprocess.run([SPINEPLAN, *map(str, words)], capture_output=True, text=True, timeout=300, check=False)
         # 1: on a slow machine so short a search may miss a hard limit, and the plan is written all the same
         assert done.returncode in (0, 1), done.stderr

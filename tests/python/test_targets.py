@@ -89,3 +89,60 @@ def test_plan_makes_the_margins_that_a_case_lacks(tmp_path):
     evaluation = json.loads(done.stdout)
     assert evaluation['prescription']['target'] == 'PTV_eval'
     assert any(limit['structure'] == 'spinal_cord_PRV02' and limit['hard'] for limit in evaluation['limits'])
+
+
+def test_a_protocol_needs_only_tumour_cord_and_body(tmp_path):
+    """No prescription, no target, no PRV, no beams: the protocol's name does the rest, and the plan holds the cord."""
+    case = tmp_path / 'case.h5'
+    subprocess.run([SPINEPLAN, '-q', 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', case], check=True)
+    with h5py.File(case, 'a') as f:
+        for name in set(f['structures']) - {'GTV', 'SpinalCord', 'External'}:
+            del f['structures'][name]
+        del f['prescription']
+        for name in ('beams', 'targets'):
+            if name in f:
+                del f[name]
+        for role in f['structures'].values():  # names alone tell what is what
+            if role.attrs['role'] in ('cord', b'cord'):
+                del role.attrs['role']
+    done = subprocess.run([SPINEPLAN, 'plan', case, '--protocol', 'sc24-24gy-2fx', '-o', tmp_path / 'plan.h5', '--grid-mm', '4',
+                           '--bixel-mm', '6', '--json'], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads(done.stdout)
+    assert evaluation['prescription'] | {'protocol_title': None} == {
+        'dose_gy': 24.0, 'fractions': 2, 'target': 'PTV_eval', 'protocol': 'sc24-24gy-2fx', 'protocol_title': None}
+    assert evaluation['all_limits_met']
+    values = {(limit['structure'], limit['metric']): limit['value'] for limit in evaluation['limits']}
+    assert values['SpinalCord_PRV02', 'D0.03cc_Gy'] <= 17.005
+    assert next(goal for goal in evaluation['goals'] if goal['metric'] == 'V100_pct')['value'] > 80.0
+    assert 'beams: level ' in done.stderr and '13 all round' in done.stderr
+    with h5py.File(tmp_path / 'plan.h5') as f:
+        assert len(f['beams']) == 13 and f['case/prescription'].attrs['fractions'] == 2
+
+
+def test_a_boost_gets_its_dose_within_the_same_limits(tmp_path):
+    case = tmp_path / 'case.h5'
+    subprocess.run([SPINEPLAN, '-q', 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', case], check=True)
+    options = ('--grid-mm', '4', '--bixel-mm', '8', '--json')
+    d95 = {}
+    for name, boost in (('plain', ()), ('boosted', ('--boost', 'gtv:29'))):
+        done = subprocess.run([SPINEPLAN, 'plan', case, '-o', tmp_path / f'{name}.h5', *options, *boost], capture_output=True,
+                              text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        evaluation = json.loads(done.stdout)
+        assert evaluation['all_limits_met']
+        d95[name] = next(s for s in evaluation['structures'] if s['name'] == 'GTV')['metrics']['D95_Gy']
+    assert d95['plain'] < 28.5 and d95['boosted'] >= 29.0
+    assert evaluation['prescription']['boost'] == {'structure': 'GTV', 'dose_gy': 29.0}
+    goal = next(g for g in evaluation['goals'] if g['source'] == 'the boost prescribed')
+    assert goal['structure'] == 'GTV' and goal['metric'] == 'D95_Gy' and goal['met']
+    again = subprocess.run([SPINEPLAN, 'evaluate', tmp_path / 'boosted.h5'], capture_output=True, text=True, check=True)
+    assert 'boost of 29 Gy to GTV' in again.stdout  # the plan file keeps it
+
+
+@pytest.mark.parametrize('boost, sentence', [('GTV:20', 'more than the prescription'), ('GTV', 'as GTV:27'), ('nose:27', "'nose'"),
+                                             ('kidney_left:27', 'nothing of kidney_left')])
+def test_a_boost_that_cannot_be_is_refused(tmp_path, boost, sentence):
+    done = subprocess.run([SPINEPLAN, '-q', 'plan', LUMBAR, '-o', tmp_path / 'plan.h5', '--boost', boost], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 2 and sentence in done.stderr and done.stderr.count('\n') == 1

@@ -143,6 +143,8 @@ def facts(plan):
     if p.get('dose_gy'):
         fractions = f' in {int(p["fractions"])} fx' if p.get('fractions') else ''
         yield 'Prescription', f'{p["dose_gy"]:g} Gy{fractions}'
+    if p.get('boost'):
+        yield 'Boost', f'{p["boost_gy"]:g} Gy to {p["boost"]}'
     if target is not None:
         yield 'Target', target.name
         metrics = values.get(target.name, {}).get('metrics', {})
