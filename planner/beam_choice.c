@@ -18,9 +18,9 @@
 #define SAD_MM 1000.0 /* rays are followed within the patient: the exact distance of the source hardly matters */
 #define TISSUE 0.05
 #define STEP_DEG 2
-#define TURN_DEG 8       /* of one beam, at most */
+#define TURN_DEG 4       /* of one beam, at most */
 #define TURN_PRICE 0.02  /* of the whole burden of a beam, at TURN_DEG: no turn for nothing */
-#define LEAST_APART 14.0 /* two neighbours */
+#define LEAST_APART 18.0 /* two neighbours */
 #define ARM_GAP_MM 8.0   /* air between two parts of the body on one ray that makes the outer one an arm */
 
 typedef enum { LEVEL_CERVICAL, LEVEL_THORACIC, LEVEL_LUMBAR, LEVEL_SACRAL } spine_level;

@@ -16,7 +16,7 @@ typedef struct {
 } sp_beam_choice;
 
 /* For a case with a cord (or its PRV): SP_CHOSEN_BEAMS beams all round, none opposing another, turned as a whole and
- * each by up to 8 degrees so that least of what matters at that level lies between skin and target: hardware, arms,
+ * each by up to 4 degrees so that least of what matters at that level lies between skin and target: hardware, arms,
  * kidneys, lungs, the cord itself, depth. out->n is 0 where the case has neither cord nor PRV. SP_BAD_INPUT where it
  * has no target or its position is none that the beams know. */
 sp_status sp_beam_choice_make(sp_beam_choice *out, const sp_case *c, sp_error *err);

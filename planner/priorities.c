@@ -23,8 +23,9 @@
 #define NEAR 1.1          /* of a bound is near enough */
 #define MOST_ROUNDS 4     /* of weights, in the last stage */
 #define LIMITS_ROUNDS 5   /* of corrections until the hard limits hold as judged ... */
-#define STAGE_ROUNDS 3 /* ... and after a level's weights have changed: its value need not be known to the last digit \
-	                */
+#define STAGE_ROUNDS                                                                                     \
+	3 /* ... and after a level's weights have changed: its value need not be known to the last digit \
+	   */
 
 static sp_status cost_of_level(double *out, const sp_priorities *x, const sp_plan_problem *p, sp_plan_level level,
                                const float *rows_dose, size_t n_rows, sp_error *err)
@@ -75,35 +76,35 @@ void sp_priorities_finish(sp_priorities *x)
 	x->weights = NULL;
 }
 
-/* What the target's cost was at a factor of normal tissue. */
-static void note_point(sp_priorities *x)
+/* What the target's cost was at a factor of a later level. */
+static void note_point(sp_priorities *x, sp_plan_level later)
 {
-	sp_priority_level *tissue = &x->level[SP_LEVEL_TISSUE];
+	sp_priority_level *level = &x->level[later];
 
-	tissue->has_last = true;
-	tissue->last_log_factor = log(tissue->factor);
-	tissue->last_log_cost = log(fmax(x->level[SP_LEVEL_TARGET].now, 1e-6));
+	level->has_last = true;
+	level->last_log_factor = log(level->factor);
+	level->last_log_cost = log(fmax(x->level[SP_LEVEL_TARGET].now, 1e-6));
 }
 
-/* The factor of normal tissue at which the target's cost is its bound: along the line through this point and the last
+/* The factor of a later level at which the target's cost is its bound: along the line through this point and the last
  * one, in logarithms. */
-static void follow_target(sp_priorities *x)
+static void follow_target(sp_priorities *x, sp_plan_level later)
 {
 	const sp_priority_level *target = &x->level[SP_LEVEL_TARGET];
-	sp_priority_level *tissue = &x->level[SP_LEVEL_TISSUE];
-	double log_factor = log(tissue->factor), log_cost = log(fmax(target->now, 1e-6)), slope = 0.3, step;
+	sp_priority_level *level = &x->level[later];
+	double log_factor = log(level->factor), log_cost = log(fmax(target->now, 1e-6)), slope = 0.3, step;
 
-	if (tissue->has_last && fabs(log_factor - tissue->last_log_factor) > 0.02)
-		slope = (log_cost - tissue->last_log_cost) / (log_factor - tissue->last_log_factor);
+	if (level->has_last && fabs(log_factor - level->last_log_factor) > 0.02)
+		slope = (log_cost - level->last_log_cost) / (log_factor - level->last_log_factor);
 	step = (log(target->bound) - log_cost) / fmin(fmax(slope, 0.05), 1.5);
 	step = fmin(fmax(step, -log(MOST_STEP)), log(MOST_STEP));
-	note_point(x);
-	tissue->factor = fmin(fmax(exp(log_factor + step), LEAST_FACTOR), MOST_FACTOR);
+	note_point(x, later);
+	level->factor = fmin(fmax(exp(log_factor + step), LEAST_FACTOR), MOST_FACTOR);
 }
 
 static void begin_target(sp_priorities *x)
 {
-	note_point(x);
+	note_point(x, SP_LEVEL_TISSUE);
 	x->stage = SP_PRIORITY_TARGET;
 	x->rounds = 0;
 	x->level[SP_LEVEL_ORGANS].factor = x->level[SP_LEVEL_TISSUE].factor = LATER;
@@ -113,7 +114,7 @@ static void begin_rest(sp_priorities *x)
 {
 	x->stage = SP_PRIORITY_REST;
 	x->rounds = 0;
-	follow_target(x);
+	follow_target(x, SP_LEVEL_TISSUE);
 }
 
 static void end_target(sp_priorities *x)
@@ -124,13 +125,14 @@ static void end_target(sp_priorities *x)
 	target->reached = fmin(target->now, exp(x->level[SP_LEVEL_TISSUE].last_log_cost));
 	target->bound = fmax(TARGET_GOAL, target->reached + x->slip_percent * x->slip_percent);
 	organs->bound = ORGANS_GOAL;
-	organs->factor = 1.0;
 	sp_log_info("priorities: the target lacks %.2f %% at best, root mean square, and may lack %.2f %% for the rest",
 	            sqrt(target->reached), sqrt(target->bound));
 	if (organs->now > ORGANS_GOAL) {
 		x->stage = SP_PRIORITY_ORGANS;
 		x->rounds = 0;
+		follow_target(x, SP_LEVEL_ORGANS);
 	} else {
+		organs->factor = 1.0; /* their limits hold: should one come to be missed, it costs */
 		begin_rest(x);
 	}
 }
@@ -143,6 +145,13 @@ static void end_organs(sp_priorities *x)
 	organs->bound = fmax(ORGANS_GOAL, ORGANS_SLIP * organs->now);
 	sp_log_info("priorities: other organs' limits are missed by %.2f %% at best", sqrt(organs->reached));
 	begin_rest(x);
+}
+
+/* The target's cost is its bound, or what comes after it could not weigh more. */
+static bool is_near(const sp_priority_level *target, const sp_priority_level *later)
+{
+	return target->now <= NEAR * target->bound &&
+	       (target->now >= target->bound / NEAR || later->factor >= MOST_FACTOR);
 }
 
 sp_status sp_priorities_step(sp_priorities *x, sp_plan_problem *p, const float *rows_dose, size_t n_rows, bool settled,
@@ -174,19 +183,22 @@ sp_status sp_priorities_step(sp_priorities *x, sp_plan_problem *p, const float *
 		*go_on = true;
 		break;
 	case SP_PRIORITY_ORGANS:
-		if (settled || x->rounds >= STAGE_ROUNDS)
+		near = is_near(target, organs) || organs->now <= ORGANS_GOAL;
+		if ((settled && near) || x->rounds >= MOST_ROUNDS)
 			end_organs(x);
+		else if (!near)
+			follow_target(x, SP_LEVEL_ORGANS);
 		*go_on = true;
 		break;
 	case SP_PRIORITY_REST:
-		near = target->now <= NEAR * target->bound &&
-		       (target->now >= target->bound / NEAR || tissue->factor >= MOST_FACTOR);
-		if (organs->now > NEAR * organs->bound && x->rounds < MOST_ROUNDS) {
+		near = is_near(target, tissue);
+		if (target->now <= NEAR * target->bound && organs->now > NEAR * organs->bound &&
+		    x->rounds < MOST_ROUNDS) {
 			organs->factor *= MOST_STEP;
 			*go_on = true;
 		}
 		if (!near && x->rounds < MOST_ROUNDS) {
-			follow_target(x);
+			follow_target(x, SP_LEVEL_TISSUE);
 			*go_on = true;
 		}
 		break;

@@ -145,6 +145,7 @@ int sp_command_plan(int argc, char **argv)
 	a.plan.between_leaves = a.deliver;
 	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = sp_plan_find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
+	    (st = sp_plan_take_roles(c, &err)) != SP_OK ||
 	    (st = sp_plan_complete_targets(c, protocol, dose_gy, &err)) != SP_OK ||
 	    (st = sp_plan_set_boost(c, &a, dose_gy, &err)) != SP_OK ||
 	    (st = sp_plan_set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||

@@ -1,5 +1,6 @@
 /* What the files of `spineplan plan` share: plan.c does the job, plan_options.c reads the command line, plan_setting.c
- * finds what a plan is made for, plan_conflict.c says which hard limits could not be held. */
+ * finds what a plan is made for, plan_targets.c what it is to give dose to, plan_conflict.c says which hard limits
+ * could not be held. */
 #ifndef SP_PLAN_COMMAND_H
 #define SP_PLAN_COMMAND_H
 
@@ -33,6 +34,10 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv);
 /* The protocol that the options or the case name (*out NULL: none), and the dose to plan for. */
 sp_status sp_plan_find_protocol(sp_protocol **out, double *dose_gy, const sp_plan_arguments *a, const sp_case *c,
                                 sp_error *err);
+
+/* Structures that the case calls plain organs get the role that their name means (cord, gtv ...) where no structure has
+ * it, said aloud. */
+sp_status sp_plan_take_roles(sp_case *c, sp_error *err);
 
 /* --boost NAME:DOSE: into the case's prescription. NAME may be a role (gtv). Refuses a dose that is none above the
  * prescription, and a structure that is not there or does not overlap the target. */

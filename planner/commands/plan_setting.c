@@ -1,4 +1,4 @@
-/* What `spineplan plan` makes of its options before the work begins: protocol, prescription, targets, set-up errors, an
+/* What `spineplan plan` makes of its options before the work begins: protocol, prescription, beams, set-up errors, an
  * earlier course, machine. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,15 +8,12 @@
 #include "beam_choice.h"
 #include "log.h"
 #include "margin_limits.h"
-#include "mask.h"
 #include "plan_command.h"
-#include "targets.h"
-
-#define OWN_MARGIN_MM 2.0 /* docs/targets.md */
 
 /* Fluence plans beside a cord, by docs/quality.md. Apertures have the width of leaves and weights of their own; a Monte
  * Carlo matrix and one of many scenarios would grow too large with fine bixels. */
-#define SPINE_TARGET_WEIGHT 4.0
+#define SPINE_TARGET_SLIP_PERCENT 2.0
+#define SPINE_TARGET_WEIGHT 4.0 /* where the searches by priority would cost too much */
 #define SPINE_BIXEL_MM 2.5
 
 /* A protocol of the command line brings its own dose and fractions: those of the case belong to another. */
@@ -45,65 +42,6 @@ sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_pro
 	}
 	rx->present = true;
 	rx->dose_gy = dose_gy;
-	return SP_OK;
-}
-
-/* True where some of the structure lies in the target. */
-static sp_status lies_in_target(bool *out, const sp_case *c, const sp_structure *s, sp_error *err)
-{
-	const sp_structure *target = sp_case_target(c);
-	size_t n = sp_grid_voxels(&c->ct);
-	float *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
-	sp_status st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
-
-	*out = false;
-	if (st == SP_OK && target && (st = sp_structure_fractions(a, s, &c->ct, &c->ct, err)) == SP_OK)
-		st = sp_structure_fractions(b, target, &c->ct, &c->ct, err);
-	for (size_t v = 0; st == SP_OK && v < n; v++)
-		*out |= a[v] > 0.0f && b[v] > 0.0f;
-	free(a);
-	free(b);
-	return st;
-}
-
-sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err)
-{
-	const char *colon = a->boost ? strrchr(a->boost, ':') : NULL;
-	const sp_structure *s = NULL;
-	char *name, *end = NULL;
-	double boost_gy;
-	bool inside;
-	sp_status st = SP_OK;
-
-	if (!a->boost)
-		return SP_OK;
-	boost_gy = colon ? strtod(colon + 1, &end) : 0.0;
-	if (!colon || colon == a->boost || end == colon + 1 || *end || !(boost_gy < 1000.0))
-		return sp_fail(err, SP_BAD_INPUT, "--boost is '%s', expected a structure and its dose, as GTV:27",
-		               a->boost);
-	if (!(boost_gy > dose_gy))
-		return sp_fail(err, SP_BAD_INPUT,
-		               "--boost asks for %g Gy, expected more than the prescription of %g Gy", boost_gy,
-		               dose_gy);
-	if (!(name = sp_copy_text(a->boost)))
-		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
-	name[colon - a->boost] = '\0';
-	if (!(s = sp_case_find(c, name)) && sp_role_parse(name) != SP_ROLE_COUNT)
-		s = sp_case_find_role(c, sp_role_parse(name));
-	if (!s)
-		st = sp_fail(err, SP_BAD_INPUT, "--boost: the case has no structure '%.100s', nor one of that role",
-		             name);
-	free(name);
-	if (st != SP_OK || (st = lies_in_target(&inside, c, s, err)) != SP_OK)
-		return st;
-	if (!inside)
-		return sp_fail(err, SP_BAD_INPUT, "--boost: nothing of %s lies in the target", s->name);
-	if (!(name = sp_copy_text(s->name)))
-		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
-	free(c->prescription.boost);
-	c->prescription.boost = name;
-	c->prescription.boost_gy = boost_gy;
-	sp_log_info("boost: %s gets %g Gy at the same time", name, boost_gy);
 	return SP_OK;
 }
 
@@ -192,8 +130,12 @@ sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_er
 
 	if (a->deliver || !(sp_case_find_role(c, SP_ROLE_CORD) || sp_case_find_role(c, SP_ROLE_PRV)))
 		return SP_OK;
-	if (!a->given['W'] && !a->given['P'])
-		a->plan.target_weight = SPINE_TARGET_WEIGHT;
+	if (!a->given['W'] && !a->given['P']) {
+		if (a->plan.montecarlo || a->robust || a->earlier.path)
+			a->plan.target_weight = SPINE_TARGET_WEIGHT;
+		else
+			a->plan.target_slip_percent = SPINE_TARGET_SLIP_PERCENT;
+	}
 	if (!a->given['x'] && !a->plan.montecarlo && !a->robust)
 		a->plan.bixel_mm = SPINE_BIXEL_MM;
 	if (a->plan.n_angles || c->n_beams)
@@ -236,26 +178,4 @@ void sp_plan_say_names(const sp_case *c, const sp_protocol *p)
 		}
 	if (length)
 		sp_log_info("structures by name: %s%s", text, length >= sizeof text ? " ..." : "");
-}
-
-sp_status sp_plan_complete_targets(sp_case *c, const sp_protocol *p, double dose_gy, sp_error *err)
-{
-	bool cut = false;
-	json_t *made, *one;
-	sp_status st;
-	size_t i;
-
-	for (i = 0; p && i < p->n_limits; i++)
-		cut |= p->limits[i].hard && strcmp(p->limits[i].structure, "role:prv") == 0 &&
-		       p->limits[i].value < dose_gy;
-	if (!cut || c->prescription.target || sp_case_find_role(c, SP_ROLE_PTV) || !sp_case_target(c))
-		return SP_OK;
-	if (!(made = json_array()))
-		return sp_fail(err, SP_NO_MEMORY, "out of memory making targets");
-	st = sp_targets_complete(made, c, OWN_MARGIN_MM, OWN_MARGIN_MM, true, err);
-	json_array_foreach(made, i, one) sp_log_info(
-	        "made %s (%.2f cc): %s", json_string_value(json_object_get(one, "name")),
-	        json_number_value(json_object_get(one, "volume_cc")), json_string_value(json_object_get(one, "how")));
-	json_decref(made);
-	return st;
 }
