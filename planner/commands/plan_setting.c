@@ -15,6 +15,7 @@
 #define SPINE_TARGET_SLIP_PERCENT 2.0
 #define SPINE_TARGET_WEIGHT 4.0 /* where the searches by priority would cost too much */
 #define SPINE_BIXEL_MM 2.5
+#define FINE_BIXELS_GRID_MM 1.5 /* on finer grids the matrix would have thousands of millions of entries */
 
 /* A protocol of the command line brings its own dose and fractions: those of the case belong to another. */
 static bool is_new(const sp_plan_arguments *a, const sp_protocol *p)
@@ -136,7 +137,7 @@ sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_er
 		else
 			a->plan.target_slip_percent = SPINE_TARGET_SLIP_PERCENT;
 	}
-	if (!a->given['x'] && !a->plan.montecarlo && !a->robust)
+	if (!a->given['x'] && !a->plan.montecarlo && !a->robust && a->plan.grid_mm >= FINE_BIXELS_GRID_MM)
 		a->plan.bixel_mm = SPINE_BIXEL_MM;
 	if (a->plan.n_angles || c->n_beams)
 		return SP_OK;
