@@ -7,7 +7,7 @@ import pytest
 
 from test_robustness import KEPT, copy_with, run
 
-SETTINGS = ('--grid-mm', 4, '--beams', '120,150,180,210,240', '--json')
+SETTINGS = ('--grid-mm', 4, '--bixel-mm', 5, '--beams', '120,150,180,210,240', '--json')
 SHIFT = np.array([13.0, -7.0, 21.0])
 
 
