@@ -38,7 +38,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('robustness')
     assert run('phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', folder / 'whole.h5').returncode == 0
     copy_with(folder / 'whole.h5', folder / 'case.h5', KEPT)
-    done = run('plan', folder / 'case.h5', '-o', folder / 'plan.h5', '--grid-mm', 5, '--beams', '120,180,240', '--bixel-mm', 5, '--target-weight', 1)
+    done = run('plan', folder / 'case.h5', '-o', folder / 'plan.h5', '--grid-mm', 5, '--beams', '120,180,240',
+               '--bixel-mm', 5, '--target-weight', 1)
     assert done.returncode == 0, done.stderr
     done = run('robustness', folder / 'plan.h5', '--errors', '3mm,2deg', '-o', folder / 'robust.h5', '--json')
     assert done.returncode == 0, done.stderr
