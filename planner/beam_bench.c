@@ -4,6 +4,7 @@
 #include "beam_facts.h"
 #include "delivery_dose.h"
 #include "log.h"
+#include "water_tank.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -26,63 +27,10 @@ typedef struct {
 	sp_device *device;
 	const sp_matter *matter;
 	const sp_beam_bench_options *o;
-	sp_case water; /* surface at z = 0, beam along +z on the axis x = y = 0 */
-	sp_structure block;
-	float *red;
+	sp_water_tank tank;
 	sp_beam_check *checks;
 	size_t n;
 } bench;
-
-static sp_status make_water(bench *b, sp_error *err)
-{
-	static char water[] = "water";
-	sp_case *c = &b->water;
-	size_t n;
-
-	strcpy(c->patient_position, "HFS");
-	c->ct = (sp_grid){.n = {52, 52, 66}, .spacing_mm = {10.0, 10.0, 5.0}, .origin_mm = {-255.0, -255.0, 2.5}};
-	n = sp_grid_voxels(&c->ct);
-	c->hu = sp_alloc_array(n, sizeof *c->hu);
-	b->red = sp_alloc_array(n, sizeof *b->red);
-	b->block.mask.in = sp_alloc_array(n, 1);
-	if (!c->hu || !b->red || !b->block.mask.in)
-		return sp_fail(err, SP_NO_MEMORY, "no memory for a water phantom");
-	b->block.name = water;
-	b->block.material = water;
-	b->block.role = SP_ROLE_EXTERNAL;
-	b->block.has_mask = true;
-	b->block.density_g_cm3 = NAN;
-	memcpy(b->block.mask.n, c->ct.n, sizeof c->ct.n);
-	memset(b->block.mask.in, 1, n);
-	c->structures = &b->block;
-	c->n_structures = 1;
-	for (size_t v = 0; v < n; v++)
-		b->red[v] = 1.0f;
-	return SP_OK;
-}
-
-/* An open square field from the patient's feet: gantry and couch at 90 degrees. */
-static sp_status open_field(sp_delivery **out, const sp_machine *m, double ssd_mm, double field_mm, sp_error *err)
-{
-	sp_delivery_beam *b;
-	sp_status st = sp_delivery_create(out, m->name, NULL, 1, err);
-
-	if (st != SP_OK || (st = sp_delivery_beam_make((*out)->beams, 2, 0, NULL, err)) != SP_OK)
-		return st;
-	b = (*out)->beams;
-	b->sad_mm = m->sad_mm;
-	b->mu = MU;
-	b->isocentre_mm[2] = m->sad_mm - ssd_mm;
-	for (int i = 0; i < 2; i++) {
-		sp_control_point *p = b->points + i;
-
-		p->gantry_deg = p->couch_deg = 90.0;
-		p->cumulative_mu = i * MU;
-		for (int a = 0; a < 4; a++)
-			p->jaws_mm[a] = (a % 2 ? 0.5 : -0.5) * field_mm;
-	}
-	return SP_OK;
-}
 
 static sp_status dose_of(float *dose, bench *b, double ssd_mm, double field_mm, const sp_grid *grid, double uncertainty,
                          sp_error *err)
@@ -90,16 +38,17 @@ static sp_status dose_of(float *dose, bench *b, double ssd_mm, double field_mm, 
 	sp_delivery_dose_result result;
 	sp_delivery *d = NULL;
 	float *sigma = sp_alloc_array(sp_grid_voxels(grid), sizeof *sigma);
-	sp_status st = open_field(&d, b->m, ssd_mm, field_mm, err);
+	sp_status st = sp_water_field_delivery(
+	        &d, b->m, &(sp_water_field){ssd_mm, {field_mm, field_mm}, MU, 0.0}, 0, err);
 
 	if (st == SP_OK && !sigma)
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for an uncertainty");
 	sp_log_info("%s: %g mm field, surface at %g mm", b->m->name, field_mm, ssd_mm);
 	if (st == SP_OK && b->o->monte_carlo)
-		st = sp_delivery_dose_mc(dose, sigma, &result, b->device, &b->water, b->matter, b->m, d, grid,
+		st = sp_delivery_dose_mc(dose, sigma, &result, b->device, &b->tank.water, b->matter, b->m, d, grid,
 		                         &(sp_delivery_dose_options){uncertainty, b->o->seed, 32768}, err);
 	else if (st == SP_OK)
-		st = sp_delivery_dose_pencil(dose, b->device, &b->water, b->matter, b->red, b->m, d, grid,
+		st = sp_delivery_dose_pencil(dose, b->device, &b->tank.water, b->matter, b->tank.red, b->m, d, grid,
 		                             field_mm > 150.0 ? 5.0 : 2.5, err);
 	sp_delivery_destroy(d);
 	free(sigma);
@@ -402,15 +351,13 @@ sp_status sp_beam_bench(sp_beam_check **checks, size_t *n, const sp_machine *m, 
 		               m->energy_mv, m->flattened ? "with" : "without", m->name);
 	if (!(b.checks = sp_alloc_array(MOST_CHECKS, sizeof *b.checks)))
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for a table");
-	else if ((st = make_water(&b, err)) == SP_OK &&
+	else if ((st = sp_water_tank_make(&b.tank, err)) == SP_OK &&
 	         (!part(&b, "depth") || (st = depth_doses(&b, f, err)) == SP_OK) &&
 	         (!part(&b, "reference") || (st = reference_dose(&b, err)) == SP_OK) &&
 	         (!part(&b, "output") || (st = outputs(&b, f, err)) == SP_OK) &&
 	         (!part(&b, "profile") || (st = off_axis(&b, f, err)) == SP_OK) && part(&b, "penumbra"))
 		st = penumbrae(&b, f, err);
-	free(b.water.hu);
-	free(b.block.mask.in);
-	free(b.red);
+	sp_water_tank_finish(&b.tank);
 	if (st != SP_OK) {
 		free(b.checks);
 		return st;

@@ -81,6 +81,12 @@ static const cyaml_schema_field_t reference_fields[] = {
         CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t leaf_fields[] = {
+        CYAML_FIELD_FLOAT("transmission", CYAML_FLAG_DEFAULT, sp_machine_leaves, transmission),
+        CYAML_FIELD_FLOAT("leaf_gap_mm", CYAML_FLAG_DEFAULT, sp_machine_leaves, leaf_gap_mm),
+        CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t fields[] = {
         CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, sp_machine, name, 1, CYAML_UNLIMITED),
         CYAML_FIELD_FLOAT("energy_mv", CYAML_FLAG_DEFAULT, sp_machine, energy_mv),
@@ -93,6 +99,7 @@ static const cyaml_schema_field_t fields[] = {
         CYAML_FIELD_FLOAT("pencil_output", CYAML_FLAG_DEFAULT, sp_machine, pencil_output),
         CYAML_FIELD_STRING_PTR("mlc", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, sp_machine, mlc_name, 1,
                                CYAML_UNLIMITED),
+        CYAML_FIELD_MAPPING_PTR("leaves", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, sp_machine, leaves, leaf_fields),
         CYAML_FIELD_MAPPING("source", CYAML_FLAG_DEFAULT, sp_machine, source, source_fields),
         CYAML_FIELD_MAPPING("jaws", CYAML_FLAG_DEFAULT, sp_machine, jaws, jaw_fields),
         CYAML_FIELD_MAPPING("limits", CYAML_FLAG_DEFAULT, sp_machine, limits, limit_fields),
@@ -176,6 +183,24 @@ static sp_status check(const sp_machine *m, const char *path, sp_error *err)
 	return st == SP_OK ? sp_named_file_check(ranges, sizeof ranges / sizeof *ranges, path, err) : st;
 }
 
+/* The file's own numbers in place of the leaf file's. */
+static sp_status own_leaves(sp_machine *m, const char *path, sp_error *err)
+{
+	const sp_named_range ranges[] = {
+	        {"leaves.transmission", m->leaves->transmission, 1e-5, 0.2},
+	        {"leaves.leaf_gap_mm", m->leaves->leaf_gap_mm, 0.0, 10.0},
+	};
+	sp_status st = sp_named_file_check(ranges, 2, path, err);
+
+	if (st == SP_OK && !m->mlc)
+		st = sp_fail(err, SP_BAD_INPUT, "%s: there is a key leaves, but no mlc whose leaves they are", path);
+	if (st == SP_OK) {
+		m->mlc->transmission = m->leaves->transmission;
+		m->mlc->leaf_gap_mm = m->leaves->leaf_gap_mm;
+	}
+	return st;
+}
+
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err)
 {
 	void *loaded = NULL;
@@ -188,6 +213,8 @@ sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *
 		st = check(m, name_or_path, err);
 	if (st == SP_OK && m->mlc_name)
 		st = sp_machine_set_mlc(m, m->mlc_name, err);
+	if (st == SP_OK && m->leaves)
+		st = own_leaves(m, name_or_path, err);
 	if (st == SP_OK) {
 		*out = m;
 		m = NULL;

@@ -62,6 +62,11 @@ typedef struct {
 	                         the reference field: less is scattered back into the monitor chamber */
 } sp_machine_source;
 
+/* What one machine's leaves have of their own, in place of the leaf file's row. */
+typedef struct {
+	double transmission, leaf_gap_mm;
+} sp_machine_leaves;
+
 typedef struct {
 	char *name;
 	double energy_mv;
@@ -69,10 +74,11 @@ typedef struct {
 	double sad_mm;
 	double source_fwhm_mm[2];  /* focal spot, x and y */
 	double collimator_mm;      /* distance from the source to the edge that shapes the field */
-	char *kernel;              /* name of the pencil kernel table (engine/pencil/kernels) */
+	char *kernel;              /* name of the pencil kernel table (engine/pencil/kernels), or "superposed" */
 	double fluence_per_mu_cm2; /* photons per cm2 in the isocentre plane in air for 1 MU, open field, on the axis */
 	double pencil_output;      /* what the pencil beam's dose of control points is multiplied by */
 	char *mlc_name;            /* of the leaf file; NULL: the machine has jaws only */
+	sp_machine_leaves *leaves; /* NULL: as the leaf file says; other leaves (sp_machine_set_mlc) keep their own */
 	sp_mlc *mlc;               /* for this machine's beam; NULL: jaws only */
 	sp_machine_source source;
 	sp_machine_jaws jaws;
@@ -89,6 +95,10 @@ double sp_machine_output(const sp_machine *m, const double jaws_mm[4]);
 
 /* Gives the machine other leaves. */
 sp_status sp_machine_set_mlc(sp_machine *m, const char *name_or_path, sp_error *err);
+
+/* Writes a machine file that sp_machine_read reads back the same but for the last of six digits. about: what is known
+ * of its origin, a few lines without '#', or NULL. */
+sp_status sp_machine_write(const sp_machine *m, const char *about, const char *path, sp_error *err);
 
 void sp_machine_destroy(sp_machine *m);
 

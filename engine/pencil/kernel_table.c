@@ -5,10 +5,12 @@
 #include "alloc.h"
 #include "csv.h"
 #include "embedded.h"
+#include "superpose.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern const sp_embedded sp_pencil_kernel_files[]; /* engine/pencil/kernels, embedded by the build */
 
@@ -44,53 +46,63 @@ static double weight_at(const double *depth, const double *weight, size_t n, siz
 	       (weight[(i + 1) * stride] - weight[i * stride]) * (at - depth[i]) / (depth[i + 1] - depth[i]);
 }
 
+sp_status sp_pencil_table_fill(sp_pencil_table *out, const double *sigma_mm, size_t n_gaussians, const double *depth_mm,
+                               const double *weight, size_t n_depths, sp_error *err)
+{
+	*out = (sp_pencil_table){.n_gaussians = n_gaussians,
+	                         .n_rows = (size_t)(TABLE_END_MM / (double)SP_PENCIL_TABLE_STEP_MM) + 1};
+	if (!(out->weight = sp_alloc_array(out->n_rows * n_gaussians, sizeof *out->weight)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for a table of pencil kernels");
+	memcpy(out->sigma_mm, sigma_mm, n_gaussians * sizeof *sigma_mm);
+	for (size_t r = 0; r < out->n_rows; r++)
+		for (size_t i = 0; i < n_gaussians; i++)
+			out->weight[r * n_gaussians + i] =
+			        (float)weight_at(depth_mm, weight + i, n_depths, n_gaussians,
+			                         (double)r * (double)SP_PENCIL_TABLE_STEP_MM);
+	return SP_OK;
+}
+
 static sp_status parse(sp_pencil_table *out, const sp_csv *csv, sp_error *err)
 {
-	size_t columns = csv->n_columns;
-	double *cell = sp_alloc_array(csv->n_rows * columns, sizeof *cell), *depth = NULL;
+	size_t columns = csv->n_columns, n = columns - FIRST;
+	double sigma_mm[SP_PENCIL_MAX_GAUSSIANS], total, *weight = NULL, *depth = NULL;
 	sp_status st = SP_OK;
 
-	if (columns <= FIRST || columns - FIRST > SP_PENCIL_MAX_GAUSSIANS || csv->n_rows < 2) {
-		st = sp_fail(err, SP_BAD_INPUT, "%s has %zu columns and %zu depths, expected %d to %d and 2 or more",
-		             csv->name, columns, csv->n_rows, FIRST + 1, FIRST + SP_PENCIL_MAX_GAUSSIANS);
-		goto cleanup;
-	}
-	out->n_gaussians = columns - FIRST;
-	out->n_rows = (size_t)(TABLE_END_MM / (double)SP_PENCIL_TABLE_STEP_MM) + 1;
+	if (columns <= FIRST || n > SP_PENCIL_MAX_GAUSSIANS || csv->n_rows < 2)
+		return sp_fail(err, SP_BAD_INPUT, "%s has %zu columns and %zu depths, expected %d to %d and 2 or more",
+		               csv->name, columns, csv->n_rows, FIRST + 1, FIRST + SP_PENCIL_MAX_GAUSSIANS);
+	weight = sp_alloc_array(csv->n_rows * n, sizeof *weight);
 	depth = sp_alloc_array(csv->n_rows, sizeof *depth);
-	out->weight = sp_alloc_array(out->n_rows * out->n_gaussians, sizeof *out->weight);
-	if (!cell || !depth || !out->weight) {
+	if (!weight || !depth) {
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for %s", csv->name);
 		goto cleanup;
 	}
-	for (size_t i = 0; i < out->n_gaussians; i++) {
+	for (size_t i = 0; i < n; i++) {
 		char *end;
 
-		out->sigma_mm[i] = strtod(sp_csv_header(csv, FIRST + i), &end);
-		if (*end || !(out->sigma_mm[i] > 0.01 && out->sigma_mm[i] < 1000.0)) {
+		sigma_mm[i] = strtod(sp_csv_header(csv, FIRST + i), &end);
+		if (*end || !(sigma_mm[i] > 0.01 && sigma_mm[i] < 1000.0)) {
 			st = sp_fail(err, SP_BAD_INPUT, "%s: width %zu is '%s', expected 0.01 to 1000 mm", csv->name,
 			             i + 1, sp_csv_header(csv, FIRST + i));
 			goto cleanup;
 		}
 	}
 	for (size_t r = 0; r < csv->n_rows; r++) {
-		for (size_t c = 0; c < columns; c++)
-			if ((st = sp_csv_number(&cell[r * columns + c], csv, r, c, err)) != SP_OK)
+		if ((st = sp_csv_number(&depth[r], csv, r, 0, err)) != SP_OK ||
+		    (st = sp_csv_number(&total, csv, r, 1, err)) != SP_OK)
+			goto cleanup;
+		for (size_t i = 0; i < n; i++)
+			if ((st = sp_csv_number(&weight[r * n + i], csv, r, FIRST + i, err)) != SP_OK)
 				goto cleanup;
-		depth[r] = cell[r * columns];
 		if (r > 0 ? depth[r] <= depth[r - 1] : depth[0] != 0.0) {
 			st = sp_fail(err, SP_BAD_INPUT, "%s: depth %g mm in row %zu, expected 0 first and then rising",
 			             csv->name, depth[r], r + 1);
 			goto cleanup;
 		}
 	}
-	for (size_t r = 0; r < out->n_rows; r++)
-		for (size_t i = 0; i < out->n_gaussians; i++)
-			out->weight[r * out->n_gaussians + i] =
-			        (float)weight_at(depth, cell + FIRST + i, csv->n_rows, columns,
-			                         (double)r * (double)SP_PENCIL_TABLE_STEP_MM);
+	st = sp_pencil_table_fill(out, sigma_mm, n, depth, weight, csv->n_rows, err);
 cleanup:
-	free(cell);
+	free(weight);
 	free(depth);
 	return st;
 }
@@ -126,5 +138,21 @@ bool sp_pencil_has_kernels(const char *name)
 	char file[128];
 
 	snprintf(file, sizeof file, "%s.csv", name);
-	return sp_embedded_find(sp_pencil_kernel_files, file) != NULL;
+	return strcmp(name, SP_KERNEL_SUPERPOSED) == 0 || strcmp(name, SP_KERNEL_SUPERPOSED_ELECTRONS) == 0 ||
+	       sp_embedded_find(sp_pencil_kernel_files, file) != NULL;
+}
+
+sp_status sp_pencil_table_of(sp_pencil_table *out, const sp_machine *machine, sp_error *err)
+{
+	sp_matter *matter = NULL;
+	sp_status st;
+
+	if (strcmp(machine->kernel, SP_KERNEL_SUPERPOSED_ELECTRONS) == 0)
+		return sp_superpose_electrons(out, machine, err);
+	if (strcmp(machine->kernel, SP_KERNEL_SUPERPOSED) != 0)
+		return sp_pencil_table_read(out, machine->kernel, err);
+	if ((st = sp_matter_create(&matter, NULL, err)) == SP_OK)
+		st = sp_superpose_photons(out, machine, matter, err);
+	sp_matter_destroy(matter);
+	return st;
 }

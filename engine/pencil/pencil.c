@@ -20,11 +20,11 @@ sp_pencil_grid sp_pencil_device_grid(const sp_grid *g)
 	return out;
 }
 
-static sp_status load_table(sp_pencil *p, const char *name, sp_error *err)
+static sp_status load_table(sp_pencil *p, const sp_machine *machine, sp_error *err)
 {
 	float shape[2 * SP_PENCIL_MAX_GAUSSIANS];
 	sp_pencil_table t;
-	sp_status st = sp_pencil_table_read(&t, name, err);
+	sp_status st = sp_pencil_table_of(&t, machine, err);
 
 	if (st != SP_OK)
 		return st;
@@ -113,7 +113,7 @@ static sp_status create_one(sp_pencil **out, sp_device *d, const sp_machine *mac
 	p->source_fwhm_mm[1] = machine->source_fwhm_mm[1];
 	p->collimator_mm = machine->collimator_mm;
 	p->fluence_per_mu_cm2 = machine->fluence_per_mu_cm2;
-	if ((st = load_table(p, machine->kernel, err)) != SP_OK)
+	if ((st = load_table(p, machine, err)) != SP_OK)
 		goto cleanup;
 	if ((st = load_density(p, ct, red, err)) != SP_OK)
 		goto cleanup;

@@ -34,7 +34,7 @@ sp_status sp_pencil_influence(sp_influence **out, sp_pencil *p, const sp_beam_se
 sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *beams, const double *weights,
                          const sp_grid *dose_grid, sp_error *err);
 
-/* Whether there is a kernel table of that name. */
+/* Whether there is a kernel table of that name, or kernels can be superposed under it ("superposed"). */
 bool sp_pencil_has_kernels(const char *name);
 
 /* The doses of several sets of weights (1 to SP_PENCIL_MOST_MAPS), each with the bits that it has alone. Geometry and

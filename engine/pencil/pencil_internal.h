@@ -19,6 +19,11 @@ typedef struct {
 
 /* name: without ".csv". */
 sp_status sp_pencil_table_read(sp_pencil_table *out, const char *name, sp_error *err);
+/* The table that a machine's kernel key asks for: one by its name, or one superposed for the machine's spectra. */
+sp_status sp_pencil_table_of(sp_pencil_table *out, const sp_machine *machine, sp_error *err);
+/* Resamples a table: depth_mm ascending from 0, weight [depth][gaussian] as above. */
+sp_status sp_pencil_table_fill(sp_pencil_table *out, const double *sigma_mm, size_t n_gaussians, const double *depth_mm,
+                               const double *weight, size_t n_depths, sp_error *err);
 void sp_pencil_table_finish(sp_pencil_table *t);
 
 /* How far Gaussian sigma_mm follows the density far upstream rather than the near one, 0 to 1. */

@@ -26,6 +26,7 @@ int sp_command_merge(int argc, char **argv);
 int sp_command_biology(int argc, char **argv);
 int sp_command_robustness(int argc, char **argv);
 int sp_command_tradeoff(int argc, char **argv);
+int sp_command_commission(int argc, char **argv);
 
 /* Prints "spineplan COMMAND: sentence" on stderr and returns the exit status for it. */
 int sp_command_fail(const char *command, const sp_error *err);

@@ -31,6 +31,7 @@ static const command commands[] = {
         {"hardware", sp_command_hardware, "implants by contour or CT number, and their artefacts"},
         {"phantom", sp_command_phantom, "make a case by program"},
         {"devices", sp_command_devices, "the OpenCL devices, and a test that they compute right"},
+        {"commission", sp_command_commission, "fit a machine file to measurements in a water tank"},
         {"kernels", sp_command_kernels, "pencil kernels of a photon spectrum, by Monte Carlo"},
         {NULL, NULL, NULL},
 };

@@ -1,0 +1,241 @@
+/* W2CAD, the ASCII exchange format of measured beams: $STOM and $ENOM round each scan, %KEY VALUE lines, then points
+ * <x y z dose> in mm; $ENOF ends the file. */
+#include "measured_internal.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BESIDE_MM 0.5
+
+typedef struct {
+	bool open, wedged, has_type, has_field, has_ssd, has_depth;
+	char axis;
+	sp_measured_kind kind;
+	double field_mm[2], ssd_mm, depth_mm;
+	size_t line, promised; /* where it begins; %PNTS, 0: not told */
+	sp_measured_scan *scan;
+	size_t n; /* points read, those of wedged fields too */
+} state;
+
+typedef struct {
+	sp_measured *m;
+	const char *name;
+	size_t line;
+	state now;
+} reader;
+
+#define WRONG(r, ...) wrong(r, err, __VA_ARGS__)
+
+__attribute__((format(printf, 3, 4))) static sp_status wrong(const reader *r, sp_error *err, const char *format, ...);
+
+#include <stdarg.h>
+
+static sp_status wrong(const reader *r, sp_error *err, const char *format, ...)
+{
+	char text[256];
+	va_list a;
+
+	va_start(a, format);
+	vsnprintf(text, sizeof text, format, a);
+	va_end(a);
+	return sp_fail(err, SP_BAD_INPUT, "%s line %zu: %s", r->name, r->line, text);
+}
+
+/* n finite numbers at text with `between` (or blanks) between them and nothing else up to `end`. */
+static bool numbers(double *out, int n, const char *text, char between, char end)
+{
+	char *after;
+
+	for (int i = 0; i < n; i++) {
+		out[i] = strtod(text, &after);
+		if (after == text || !isfinite(out[i]))
+			return false;
+		text = after + strspn(after, " \t");
+		if (i + 1 < n && between != ' ' && *text++ != between)
+			return false;
+	}
+	return *text == end;
+}
+
+static sp_status read_type(reader *r, const char *value, sp_error *err)
+{
+	static const struct {
+		const char *code;
+		sp_measured_kind kind;
+		bool wedged;
+	} types[] = {{"OPD", SP_MEASURED_DEPTH, false}, {"OPP", SP_MEASURED_PROFILE, false},
+	             {"DPR", SP_MEASURED_PROFILE, false}, {"WDD", SP_MEASURED_DEPTH, true},
+	             {"WDP", SP_MEASURED_PROFILE, true}};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strcmp(value, types[i].code) == 0) {
+			r->now.kind = types[i].kind;
+			r->now.wedged = types[i].wedged;
+			r->now.has_type = true;
+			if (strcmp(value, "DPR") == 0 && !r->now.axis)
+				r->now.axis = 'D';
+			return SP_OK;
+		}
+	return WRONG(r, "%%TYPE is '%s', expected OPD, OPP or DPR (open depth dose, profile, diagonal), WDD or WDP", value);
+}
+
+static sp_status read_key(reader *r, const char *key, const char *value, sp_error *err)
+{
+	state *s = &r->now;
+	double v;
+
+	if (strcmp(key, "%TYPE") == 0)
+		return read_type(r, value, err);
+	if (strcmp(key, "%BMTY") == 0 && strcmp(value, "PHO") != 0)
+		return WRONG(r, "%%BMTY is '%s', expected PHO: only photon beams are commissioned", value);
+	if (strcmp(key, "%FLSZ") == 0) {
+		s->has_field = numbers(s->field_mm, 2, value, '*', '\0');
+		return s->has_field ? SP_OK : WRONG(r, "%%FLSZ is '%s', expected two sides in mm as 100*100", value);
+	}
+	if (strcmp(key, "%AXIS") == 0) {
+		s->axis = value[0];
+		return value[1] == '\0' && strchr("XYZD", value[0])
+		               ? SP_OK
+		               : WRONG(r, "%%AXIS is '%s', expected X, Y, Z or D", value);
+	}
+	if (strcmp(key, "%SSD") != 0 && strcmp(key, "%DPTH") != 0 && strcmp(key, "%PNTS") != 0)
+		return SP_OK; /* version, date, detector, step */
+	if (!numbers(&v, 1, value, ' ', '\0') || v < 0.0 || v > 1e6)
+		return WRONG(r, "%s is '%s', expected a number", key, value);
+	if (strcmp(key, "%SSD") == 0) {
+		s->ssd_mm = v;
+		s->has_ssd = true;
+	} else if (strcmp(key, "%DPTH") == 0) {
+		s->depth_mm = v;
+		s->has_depth = true;
+	} else {
+		s->promised = (size_t)v;
+	}
+	return SP_OK;
+}
+
+/* The scan's header is whole when its first point comes. */
+static sp_status begin_points(reader *r, sp_error *err)
+{
+	state *s = &r->now;
+	const char *lacks = !s->has_type ? "%TYPE" : !s->has_field ? "%FLSZ" : !s->has_ssd ? "%SSD" : NULL;
+	sp_status st;
+
+	if (lacks)
+		return WRONG(r, "the scan has points, but no %s before them", lacks);
+	if (s->kind == SP_MEASURED_PROFILE && (s->axis == 'Z' || !s->axis))
+		return WRONG(r, "a profile needs %%AXIS X, Y or D");
+	if (s->wedged)
+		return SP_OK;
+	if ((st = sp_measured_add_scan(&s->scan, r->m, s->kind, r->name, s->line, err)) != SP_OK)
+		return st;
+	s->scan->ssd_mm = s->ssd_mm;
+	s->scan->direction_deg = s->kind != SP_MEASURED_PROFILE || s->axis == 'X' ? 0.0 : 90.0;
+	return SP_OK;
+}
+
+static sp_status read_point(reader *r, const char *text, sp_error *err)
+{
+	state *s = &r->now;
+	sp_measured_point p = {.field_mm = {s->field_mm[0], s->field_mm[1]}};
+	double v[4], beside;
+	sp_status st;
+
+	if (!numbers(v, 4, text + 1, ' ', '>'))
+		return WRONG(r, "'%.40s' is no point, expected <x y z dose> with four numbers", text);
+	if (s->n == 0 && (st = begin_points(r, err)) != SP_OK)
+		return st;
+	s->n++;
+	if (s->wedged)
+		return SP_OK;
+	p.depth_mm = s->kind == SP_MEASURED_PROFILE && s->has_depth ? s->depth_mm : v[2];
+	p.dose = v[3];
+	if (s->kind == SP_MEASURED_DEPTH) {
+		beside = hypot(v[0], v[1]);
+	} else if (s->axis == 'D') {
+		double deg = atan2(v[1], v[0]) * 57.29577951308232;
+
+		p.at_mm = (v[0] < 0.0 ? -1.0 : 1.0) * hypot(v[0], v[1]);
+		if (fabs(p.at_mm) > BESIDE_MM)
+			s->scan->direction_deg = deg > 90.0 ? deg - 180.0 : deg <= -90.0 ? deg + 180.0 : deg;
+		beside = 0.0;
+	} else {
+		p.at_mm = s->axis == 'X' ? v[0] : v[1];
+		beside = fabs(s->axis == 'X' ? v[1] : v[0]);
+	}
+	if (beside > BESIDE_MM)
+		return WRONG(r, "a point lies %g mm beside the axis, expected scans through the axis", beside);
+	return sp_measured_add_point(s->scan, &p, err);
+}
+
+static sp_status end_scan(reader *r, sp_error *err)
+{
+	state *s = &r->now;
+
+	if (!s->open)
+		return WRONG(r, "$ENOM without a $STOM before it");
+	if (s->n == 0)
+		return WRONG(r, "the scan that begins on line %zu has no points", s->line);
+	if (s->promised && s->n != s->promised)
+		return WRONG(r, "the scan that begins on line %zu has %zu points, and %%PNTS says %zu", s->line, s->n,
+		             s->promised);
+	r->m->n_skipped += s->wedged;
+	*s = (state){0};
+	return SP_OK;
+}
+
+/* line: without blanks at its ends, not empty. */
+static sp_status read_line(reader *r, char *line, sp_error *err)
+{
+	char *value = line + strcspn(line, " \t");
+
+	if (strncmp(line, "$STOM", 5) == 0) {
+		if (r->now.open)
+			return WRONG(r, "$STOM before the $ENOM of the scan that begins on line %zu", r->now.line);
+		r->now = (state){.open = true, .line = r->line};
+		return SP_OK;
+	}
+	if (strncmp(line, "$ENOM", 5) == 0)
+		return end_scan(r, err);
+	if (line[0] == '<' && r->now.open)
+		return read_point(r, line, err);
+	if (line[0] == '<')
+		return WRONG(r, "a point outside of $STOM and $ENOM");
+	if (line[0] != '%' || !r->now.open)
+		return SP_OK; /* $NUMS, $ENOF, remarks */
+	if (*value)
+		*value++ = '\0';
+	return read_key(r, line, value + strspn(value, " \t"), err);
+}
+
+sp_status sp_measured_read_w2cad(sp_measured *m, const char *name, const char *text, sp_error *err)
+{
+	reader r = {.m = m, .name = name};
+	size_t before = m->n + m->n_skipped;
+	sp_status st = SP_OK;
+
+	while (st == SP_OK && *text) {
+		size_t n = strcspn(text, "\n"), end = n;
+		char line[512];
+
+		r.line++;
+		while (end > 0 && isspace((unsigned char)text[end - 1]))
+			end--;
+		if (end >= sizeof line)
+			return WRONG(&r, "a line of %zu characters; this is no W2CAD file", end);
+		memcpy(line, text, end);
+		line[end] = '\0';
+		if (line[strspn(line, " \t")])
+			st = read_line(&r, line + strspn(line, " \t"), err);
+		text += n + (text[n] == '\n');
+	}
+	if (st == SP_OK && r.now.open)
+		st = WRONG(&r, "the file ends in the scan that begins on line %zu: it is cut short", r.now.line);
+	if (st == SP_OK && m->n + m->n_skipped == before)
+		st = sp_fail(err, SP_BAD_INPUT, "%s: there is no scan in it (no $STOM): this is no W2CAD file", name);
+	return st;
+}
