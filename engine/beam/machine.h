@@ -84,6 +84,7 @@ typedef struct {
 	sp_machine_jaws jaws;
 	sp_machine_limits limits;
 	sp_machine_reference reference;
+	struct sp_superposer *superposer; /* borrowed, or NULL: spares time where many kernels are superposed */
 } sp_machine;
 
 /* name_or_path: a shipped machine's name, or a path to a YAML file. Errors name the file, the key, what was found. */

@@ -144,15 +144,21 @@ bool sp_pencil_has_kernels(const char *name)
 
 sp_status sp_pencil_table_of(sp_pencil_table *out, const sp_machine *machine, sp_error *err)
 {
+	bool electrons = strcmp(machine->kernel, SP_KERNEL_SUPERPOSED_ELECTRONS) == 0;
+	sp_superposer *own = NULL, *s = machine->superposer;
 	sp_matter *matter = NULL;
-	sp_status st;
+	sp_status st = SP_OK;
 
-	if (strcmp(machine->kernel, SP_KERNEL_SUPERPOSED_ELECTRONS) == 0)
-		return sp_superpose_electrons(out, machine, err);
-	if (strcmp(machine->kernel, SP_KERNEL_SUPERPOSED) != 0)
+	*out = (sp_pencil_table){0};
+	if (!electrons && strcmp(machine->kernel, SP_KERNEL_SUPERPOSED) != 0)
 		return sp_pencil_table_read(out, machine->kernel, err);
-	if ((st = sp_matter_create(&matter, NULL, err)) == SP_OK)
-		st = sp_superpose_photons(out, machine, matter, err);
+	if (!s && (st = sp_matter_create(&matter, NULL, err)) == SP_OK &&
+	    (st = sp_superposer_create(&own, matter, err)) == SP_OK)
+		s = own;
+	if (st == SP_OK)
+		st = electrons ? sp_superpose_electrons(out, s, machine, err)
+		               : sp_superpose_photons(out, s, machine, err);
+	sp_superposer_destroy(own);
 	sp_matter_destroy(matter);
 	return st;
 }

@@ -8,6 +8,14 @@
 #include "device.h"
 #include "influence.h"
 #include "machine.h"
+#include "matter.h"
+
+/* The kernels of single energies, and what was last superposed of them. For one thread at a time. */
+typedef struct sp_superposer sp_superposer;
+
+/* A machine that has one (sp_machine.superposer) does not read them again for each dose. matter: outlives it. */
+sp_status sp_superposer_create(sp_superposer **out, const sp_matter *matter, sp_error *err);
+void sp_superposer_destroy(sp_superposer *s);
 
 typedef struct sp_pencil sp_pencil; /* a machine's kernels and a patient's electron density, on a device */
 

@@ -7,7 +7,9 @@
 #include "machine_spectrum.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 extern const sp_embedded sp_pencil_kernel_files[]; /* engine/pencil/kernels, embedded by the build */
 
@@ -160,58 +162,134 @@ static double electron_dose(const single_energies *s, size_t d, const bins *b)
 	return sum;
 }
 
-sp_status sp_superpose_photons(sp_pencil_table *out, const sp_machine *machine, const sp_matter *matter, sp_error *err)
+struct sp_superposer {
+	const sp_matter *matter;
+	single_energies photons, electrons;
+	/* the last tables, and what they were made for */
+	sp_machine_spectrum spectrum;
+	double end_mev, mean_mev;
+	sp_pencil_table photon_table, electron_table;
+};
+
+sp_status sp_superposer_create(sp_superposer **out, const sp_matter *matter, sp_error *err)
 {
+	sp_superposer *s = sp_alloc_array(1, sizeof *s);
+	sp_status st;
+
+	*out = NULL;
+	if (!s)
+		return sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
+	s->matter = matter;
+	if ((st = load(&s->photons, "single-photons.csv", err)) == SP_OK)
+		st = load(&s->electrons, "single-electrons.csv", err);
+	if (st != SP_OK) {
+		sp_superposer_destroy(s);
+		return st;
+	}
+	*out = s;
+	return SP_OK;
+}
+
+void sp_superposer_destroy(sp_superposer *s)
+{
+	if (!s)
+		return;
+	finish(&s->photons);
+	finish(&s->electrons);
+	sp_pencil_table_finish(&s->photon_table);
+	sp_pencil_table_finish(&s->electron_table);
+	free(s);
+}
+
+static sp_status make_photons(sp_pencil_table *out, const sp_superposer *from, const sp_machine_spectrum *wanted,
+                              sp_error *err)
+{
+	const single_energies *s = &from->photons;
 	double mu_bin[MOST_BINS], mu_table[MOST_ENERGIES], *weight = NULL;
 	sp_spectrum spectrum = {0};
-	single_energies s;
 	bins b;
-	sp_status st = load(&s, "single-photons.csv", err);
+	sp_status st = sp_machine_spectrum_make(&spectrum, wanted, 0.0, from->matter, err);
 
-	*out = (sp_pencil_table){0};
-	if (st != SP_OK ||
-	    (st = sp_machine_spectrum_make(&spectrum, &machine->source.spectrum, 0.0, matter, err)) != SP_OK)
-		goto cleanup;
+	if (st != SP_OK)
+		return st;
 	make_bins(&b, &spectrum);
-	if ((st = water_attenuation(mu_bin, b.mev, b.n, matter, err)) != SP_OK ||
-	    (st = water_attenuation(mu_table, s.mev, s.n_energies, matter, err)) != SP_OK)
-		goto cleanup;
-	if (!(weight = sp_alloc_array(s.n_depths * s.n_gaussians, sizeof *weight))) {
-		st = sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
-		goto cleanup;
-	}
-	for (size_t d = 0; d < s.n_depths; d++)
-		add_photons(weight + d * s.n_gaussians, &s, d, &b, mu_bin, mu_table);
-	st = sp_pencil_table_fill(out, s.sigma_mm, s.n_gaussians, s.depth_mm, weight, s.n_depths, err);
-cleanup:
-	free(weight);
 	sp_spectrum_finish(&spectrum);
-	finish(&s);
+	if ((st = water_attenuation(mu_bin, b.mev, b.n, from->matter, err)) != SP_OK ||
+	    (st = water_attenuation(mu_table, s->mev, s->n_energies, from->matter, err)) != SP_OK)
+		return st;
+	if (!(weight = sp_alloc_array(s->n_depths * s->n_gaussians, sizeof *weight)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
+	for (size_t d = 0; d < s->n_depths; d++)
+		add_photons(weight + d * s->n_gaussians, s, d, &b, mu_bin, mu_table);
+	st = sp_pencil_table_fill(out, s->sigma_mm, s->n_gaussians, s->depth_mm, weight, s->n_depths, err);
+	free(weight);
 	return st;
 }
 
-sp_status sp_superpose_electrons(sp_pencil_table *out, const sp_machine *machine, sp_error *err)
+static sp_status make_electrons(sp_pencil_table *out, const single_energies *s, const sp_machine_source *source,
+                                sp_error *err)
 {
 	double *weight = NULL;
 	sp_spectrum spectrum = {0};
-	single_energies s;
 	bins b;
-	sp_status st = load(&s, "single-electrons.csv", err);
+	sp_status st = sp_machine_electron_spectrum(&spectrum, source, err);
+
+	if (st != SP_OK)
+		return st;
+	make_bins(&b, &spectrum);
+	sp_spectrum_finish(&spectrum);
+	if (!(weight = sp_alloc_array(s->n_depths, sizeof *weight)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
+	for (size_t d = 0; d < s->n_depths; d++)
+		weight[d] = electron_dose(s, d, &b);
+	st = sp_pencil_table_fill(out, s->sigma_mm, 1, s->depth_mm, weight, s->n_depths, err);
+	free(weight);
+	return st;
+}
+
+static sp_status copy_table(sp_pencil_table *out, const sp_pencil_table *t, sp_error *err)
+{
+	*out = *t;
+	if (!(out->weight = sp_alloc_array(t->n_rows * t->n_gaussians, sizeof *out->weight)))
+		return sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
+	memcpy(out->weight, t->weight, t->n_rows * t->n_gaussians * sizeof *out->weight);
+	return SP_OK;
+}
+
+static bool same_spectrum(const sp_machine_spectrum *a, const sp_machine_spectrum *b)
+{
+	return a->electron_mev == b->electron_mev && a->shape == b->shape && a->tungsten_g_cm2 == b->tungsten_g_cm2 &&
+	       a->aluminium_g_cm2 == b->aluminium_g_cm2;
+}
+
+sp_status sp_superpose_photons(sp_pencil_table *out, sp_superposer *s, const sp_machine *machine, sp_error *err)
+{
+	const sp_machine_spectrum *wanted = &machine->source.spectrum;
+	sp_status st;
 
 	*out = (sp_pencil_table){0};
-	if (st != SP_OK || (st = sp_machine_electron_spectrum(&spectrum, &machine->source, err)) != SP_OK)
-		goto cleanup;
-	make_bins(&b, &spectrum);
-	if (!(weight = sp_alloc_array(s.n_depths, sizeof *weight))) {
-		st = sp_fail(err, SP_NO_MEMORY, "no memory for pencil kernels");
-		goto cleanup;
+	if (!s->photon_table.weight || !same_spectrum(wanted, &s->spectrum)) {
+		sp_pencil_table_finish(&s->photon_table);
+		if ((st = make_photons(&s->photon_table, s, wanted, err)) != SP_OK)
+			return st;
+		s->spectrum = *wanted;
 	}
-	for (size_t d = 0; d < s.n_depths; d++)
-		weight[d] = electron_dose(&s, d, &b);
-	st = sp_pencil_table_fill(out, s.sigma_mm, 1, s.depth_mm, weight, s.n_depths, err);
-cleanup:
-	free(weight);
-	sp_spectrum_finish(&spectrum);
-	finish(&s);
-	return st;
+	return copy_table(out, &s->photon_table, err);
+}
+
+sp_status sp_superpose_electrons(sp_pencil_table *out, sp_superposer *s, const sp_machine *machine, sp_error *err)
+{
+	const sp_machine_source *source = &machine->source;
+	sp_status st;
+
+	*out = (sp_pencil_table){0};
+	if (!s->electron_table.weight || s->end_mev != source->spectrum.electron_mev ||
+	    s->mean_mev != source->electrons.mean_mev) {
+		sp_pencil_table_finish(&s->electron_table);
+		if ((st = make_electrons(&s->electron_table, &s->electrons, source, err)) != SP_OK)
+			return st;
+		s->end_mev = source->spectrum.electron_mev;
+		s->mean_mev = source->electrons.mean_mev;
+	}
+	return copy_table(out, &s->electron_table, err);
 }

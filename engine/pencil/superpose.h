@@ -3,8 +3,6 @@
 #ifndef SP_SUPERPOSE_H
 #define SP_SUPERPOSE_H
 
-#include "machine.h"
-#include "matter.h"
 #include "pencil_internal.h"
 
 /* What machine files say in place of a table's name, and the table of electrons that goes with it. */
@@ -13,7 +11,7 @@
 
 /* The table of the photons on the machine's axis, or of the electrons that contaminate its beam. SP_BAD_INPUT for a
  * spectrum without photons. sp_pencil_table_finish frees it. */
-sp_status sp_superpose_photons(sp_pencil_table *out, const sp_machine *machine, const sp_matter *matter, sp_error *err);
-sp_status sp_superpose_electrons(sp_pencil_table *out, const sp_machine *machine, sp_error *err);
+sp_status sp_superpose_photons(sp_pencil_table *out, sp_superposer *s, const sp_machine *machine, sp_error *err);
+sp_status sp_superpose_electrons(sp_pencil_table *out, sp_superposer *s, const sp_machine *machine, sp_error *err);
 
 #endif

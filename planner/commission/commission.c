@@ -2,7 +2,7 @@
 
 #include "alloc.h"
 #include "least_squares.h"
-#include "log.h"
+#include "pencil.h"
 #include "progress.h"
 
 #include <math.h>
@@ -20,6 +20,7 @@ typedef struct {
 	const sp_scan_model *model;
 	const sp_commission_options *o;
 	sp_fit_machine fit;
+	sp_superposer *superposer;
 	double start[SP_FIT_PARAMETERS], values[SP_FIT_PARAMETERS];
 	int free[SP_FIT_PARAMETERS];
 	/* of the stage that is fitted: which scans, which parameters */
@@ -259,8 +260,9 @@ static sp_status make_job(job *j, sp_commission *out, const char *machine, sp_er
 	size_t most = 1;
 	sp_status st = sp_fit_machine_make(&j->fit, machine, err);
 
-	if (st != SP_OK)
+	if (st != SP_OK || (st = sp_superposer_create(&j->superposer, j->model->matter, err)) != SP_OK)
 		return st;
+	j->fit.m->superposer = j->superposer;
 	for (size_t k = 0; k < j->measured->n; k++)
 		most = j->measured->scans[k].n > most ? j->measured->scans[k].n : most;
 	if (!(j->computed = sp_alloc_array(most, sizeof *j->computed)))
@@ -298,12 +300,14 @@ sp_status sp_commission_fit(sp_commission *out, const sp_measured *measured, con
 	    (st = judge_all(&out->after, &j, j.fit.m, err)) != SP_OK)
 		goto cleanup;
 	out->machine = j.fit.m;
+	out->machine->superposer = NULL;
 	j.fit.m = NULL;
 cleanup:
 	if (st != SP_OK)
 		sp_commission_finish(out, measured->n);
 	sp_machine_destroy(start);
 	sp_fit_machine_finish(&j.fit);
+	sp_superposer_destroy(j.superposer);
 	free(j.computed);
 	return st;
 }
