@@ -38,8 +38,8 @@ static sp_status dose_of(float *dose, bench *b, double ssd_mm, double field_mm, 
 	sp_delivery_dose_result result;
 	sp_delivery *d = NULL;
 	float *sigma = sp_alloc_array(sp_grid_voxels(grid), sizeof *sigma);
-	sp_status st = sp_water_field_delivery(
-	        &d, b->m, &(sp_water_field){ssd_mm, {field_mm, field_mm}, MU, 0.0}, 0, err);
+	sp_status st =
+	        sp_water_field_delivery(&d, b->m, &(sp_water_field){ssd_mm, {field_mm, field_mm}, MU, 0.0}, 0, err);
 
 	if (st == SP_OK && !sigma)
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for an uncertainty");

@@ -21,8 +21,8 @@ void sp_water_tank_finish(sp_water_tank *t);
 /* A field of the jaws, centred on the axis. */
 typedef struct {
 	double ssd_mm, field_mm[2], mu;
-	/* 0: the case's x axis is the beam's y, as the gantry brings it; 90: it is the beam's x; between them a diagonal's
-	 * direction (cos a, sin a) of the beam lies along the case's x axis at 90 - a degrees. */
+	/* 0: the case's x axis is the beam's y, as the gantry brings it; 90: it is the beam's x; between them a
+	 * diagonal's direction (cos a, sin a) of the beam lies along the case's x axis at 90 - a degrees. */
 	double collimator_deg;
 } sp_water_field;
 

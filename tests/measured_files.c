@@ -42,8 +42,9 @@ static sp_status read_files(sp_measured *m, const char *csv, const char *asc, sp
 }
 
 #define HEADER "kind,field_x_mm,field_y_mm,ssd_mm,depth_mm,x_mm,y_mm,dose\n"
-#define DEPTH HEADER "depth,100,80,950,-3,0,0,20\ndepth,100,80,950,20,0,0,98\ndepth,100,80,950,10,0,0,99\n" \
-	"depth,100,80,950,50,0,0,80\ndepth,100,80,950,60,0,0,75\ndepth,100,80,950,70,0,0,70\n"
+#define DEPTH                                                                                         \
+	HEADER "depth,100,80,950,-3,0,0,20\ndepth,100,80,950,20,0,0,98\ndepth,100,80,950,10,0,0,99\n" \
+	       "depth,100,80,950,50,0,0,80\ndepth,100,80,950,60,0,0,75\ndepth,100,80,950,70,0,0,70\n"
 
 static void a_table_becomes_scans_by_kind_field_and_line(void **state)
 {
@@ -53,11 +54,13 @@ static void a_table_becomes_scans_by_kind_field_and_line(void **state)
 	        "depth,100,80,950,50,0,0,,,80\ndepth,100,80,950,60,0,0,,,75\ndepth,100,80,950,70,0,0,,,70\n"
 	        "depth,50,50,950,10,0,0,,,99\ndepth,50,50,950,30,0,0,,,90\ndepth,50,50,950,50,0,0,,,80\n"
 	        "depth,50,50,950,60,0,0,,,75\ndepth,50,50,950,70,0,0,,,70\n"
-	        "profile,100,100,900,50,-40,0,,,9\nprofile,100,100,900,50,-0.4,0,,,10\nprofile,100,100,900,50,0.4,0,,,10\n"
+	        "profile,100,100,900,50,-40,0,,,9\nprofile,100,100,900,50,-0.4,0,,,10\nprofile,100,100,900,50,0.4,0,,,"
+	        "10\n"
 	        "profile,100,100,900,50,20,0,,,9.8\nprofile,100,100,900,50,60,0,,,1\n"
 	        "profile,100,100,900,50,0,-60,,,2\nprofile,100,100,900,50,0,-30,,,8\nprofile,100,100,900,50,0,0,,,10\n"
 	        "profile,100,100,900,50,0,30,,,9\nprofile,100,100,900,50,0,60,,,1\n"
-	        "profile,100,100,900,50,-30,30,,,2\nprofile,100,100,900,50,0,0,,,10\nprofile,100,100,900,50,20,-20,,,9\n"
+	        "profile,100,100,900,50,-30,30,,,2\nprofile,100,100,900,50,0,0,,,10\nprofile,100,100,900,50,20,-20,,,"
+	        "9\n"
 	        "profile,100,100,900,50,30,-30,,,8\nprofile,100,100,900,50,40,-40,,,7\n"
 	        "output,30,30,950,50,0,0,,,0.88\noutput,100,100,950,50,0,0,,,1\n"
 	        "absolute,100,100,1000,14,0,0,,,0.0101\n"
@@ -66,7 +69,7 @@ static void a_table_becomes_scans_by_kind_field_and_line(void **state)
 		sp_measured_kind kind;
 		size_t n;
 		double direction_deg;
-	} expected[] = {{SP_MEASURED_DEPTH, 5, 0.0},    {SP_MEASURED_DEPTH, 5, 0.0},   {SP_MEASURED_PROFILE, 5, 0.0},
+	} expected[] = {{SP_MEASURED_DEPTH, 5, 0.0},    {SP_MEASURED_DEPTH, 5, 0.0},     {SP_MEASURED_PROFILE, 5, 0.0},
 	                {SP_MEASURED_PROFILE, 5, 90.0}, {SP_MEASURED_PROFILE, 5, -45.0}, {SP_MEASURED_OUTPUT, 2, 0.0},
 	                {SP_MEASURED_ABSOLUTE, 1, 0.0}, {SP_MEASURED_SWEEP, 2, 0.0}};
 	sp_measured m;
@@ -95,15 +98,16 @@ static void a_table_becomes_scans_by_kind_field_and_line(void **state)
 	sp_measured_finish(&m);
 }
 
-#define W2CAD_DEPTH \
-	"$NUMS 003\n$STOM\n%VERSION 02\n%DATE 01-02-26\n%DETY CHA\n%BMTY PHO\n%TYPE OPD\n%AXIS Z\n%PNTS 5\n%STEP 010\n" \
-	"%SSD 1000\n%FLSZ 040*060\n<+000.0 +000.0 -001.0 +050.0>\n<+000.0 +000.0 +010.0 +099.0>\n" \
+#define W2CAD_DEPTH                                                                                                \
+	"$NUMS 003\n$STOM\n%VERSION 02\n%DATE 01-02-26\n%DETY CHA\n%BMTY PHO\n%TYPE OPD\n%AXIS Z\n%PNTS 5\n%STEP " \
+	"010\n"                                                                                                    \
+	"%SSD 1000\n%FLSZ 040*060\n<+000.0 +000.0 -001.0 +050.0>\n<+000.0 +000.0 +010.0 +099.0>\n"                 \
 	"<+000.0 +000.0 +014.0 +100.0>\n<+000.0 +000.0 +050.0 +080.0>\n<+000.0 +000.0 +070.0 +070.0>\n"
-#define W2CAD_PROFILE \
+#define W2CAD_PROFILE                                                                                     \
 	"$STOM\n%BMTY PHO\n%FLSZ 100*100\n%TYPE OPP\n%AXIS Y\n%PNTS 5\n%STEP 200\n%SSD 0950\n%DPTH 050\n" \
-	"<+000.0 -060.0 +050.0 +002.0>\n<+000.0 -040.0 +050.0 +090.0>\n<+000.0 +000.0 +050.0 +100.0>\n" \
+	"<+000.0 -060.0 +050.0 +002.0>\n<+000.0 -040.0 +050.0 +090.0>\n<+000.0 +000.0 +050.0 +100.0>\n"   \
 	"<+000.0 +040.0 +050.0 +091.0>\n<+000.0 +060.0 +050.0 +003.0>\n$ENOM\n"
-#define W2CAD_DIAGONAL \
+#define W2CAD_DIAGONAL                                                                                        \
 	"$STOM\r\n%BMTY PHO\r\n%FLSZ 100*100\r\n%TYPE DPR\r\n%AXIS D\r\n%PNTS 5\r\n%SSD 900\r\n%DPTH 100\r\n" \
 	"<-060.0 -060.0 +100.0 +003.0>\r\n<-030.0 -030.0 +100.0 +098.0>\r\n<+000.0 +000.0 +100.0 +100.0>\r\n" \
 	"<+030.0 +030.0 +100.0 +099.0>\r\n<+060.0 +060.0 +100.0 +004.0>\r\n$ENOM\r\n"
@@ -112,8 +116,8 @@ static void a_table_becomes_scans_by_kind_field_and_line(void **state)
 
 static void w2cad_scans_are_read_and_wedges_left_out(void **state)
 {
-	static const char text[] = W2CAD_DEPTH "<+000.0 +000.0 +090.0 +060.0>\n$ENOM\n" W2CAD_PROFILE W2CAD_WEDGE W2CAD_DIAGONAL
-	        "$ENOF\n";
+	static const char text[] =
+	        W2CAD_DEPTH "<+000.0 +000.0 +090.0 +060.0>\n$ENOM\n" W2CAD_PROFILE W2CAD_WEDGE W2CAD_DIAGONAL "$ENOF\n";
 	char *six = strdup(text), *at = strstr(six, "%PNTS 5");
 	sp_measured m;
 	sp_error err = {0};
@@ -161,8 +165,9 @@ static void wrong_files_are_refused_with_what_was_expected(void **state)
 	        {HEADER "depth,100,100,1000,1,0,0,9\ndepth,100,100,1000,2,0,0,9\ndepth,100,100,1000,5,0,0,8\n"
 	                "depth,100,100,1000,10,0,0,6\ndepth,100,100,1000,30,0,0,2\n",
 	         NULL, "ends at 30, expected one that reaches 50 mm"},
-	        {HEADER "profile,100,100,1000,100,-7,0,1\nprofile,100,100,1000,100,-5,0,2\nprofile,100,100,1000,100,0,0,9\n"
-	                "profile,100,100,1000,100,5,0,2\nprofile,100,100,1000,100,7,0,1\n",
+	        {HEADER
+	         "profile,100,100,1000,100,-7,0,1\nprofile,100,100,1000,100,-5,0,2\nprofile,100,100,1000,100,0,0,9\n"
+	         "profile,100,100,1000,100,5,0,2\nprofile,100,100,1000,100,7,0,1\n",
 	         NULL, "lengths are mm, not cm"},
 	        {DEPTH "depth,100,80,950,70,0,0,70\n", NULL, "two values at one place"},
 	        {NULL, "hello\n", "no scan in it"},

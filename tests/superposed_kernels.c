@@ -102,7 +102,8 @@ static void electrons_leave_their_energy_in_the_water(void **state)
 		assert_int_equal(sp_pencil_table_read(&own, name, NULL), SP_OK);
 		for (double d = 1.0; d <= 50.0; d += 1.0)
 			if (fabs(total_at(&t, d) - total_at(&own, d)) > 0.07 * total_at(&own, 0.0))
-				fail_msg("%s, %g mm: %g, the table says %g", name, d, total_at(&t, d), total_at(&own, d));
+				fail_msg("%s, %g mm: %g, the table says %g", name, d, total_at(&t, d),
+				         total_at(&own, d));
 		sp_pencil_table_finish(&own);
 		sp_pencil_table_finish(&t);
 		sp_spectrum_finish(&spectrum);
@@ -131,7 +132,6 @@ static void a_harder_spectrum_goes_deeper(void **state)
 	}
 	sp_machine_destroy(m);
 }
-
 
 int main(void)
 {

@@ -69,8 +69,7 @@ static void say_text(writer *w, const char *key, const char *value)
 
 static void say_source(writer *w, const sp_machine_source *s)
 {
-	say(w,
-	    "source:\n  spectrum: {electron_mev: %.6g, shape: %.6g, tungsten_g_cm2: %.6g, aluminium_g_cm2: %.6g}\n",
+	say(w, "source:\n  spectrum: {electron_mev: %.6g, shape: %.6g, tungsten_g_cm2: %.6g, aluminium_g_cm2: %.6g}\n",
 	    s->spectrum.electron_mev, s->spectrum.shape, s->spectrum.tungsten_g_cm2, s->spectrum.aluminium_g_cm2);
 	say_list(w, "radius_mm", s->radius_mm, s->n_radii);
 	say_list(w, "fluence", s->fluence, s->n_radii);

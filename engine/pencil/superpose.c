@@ -73,7 +73,8 @@ static sp_status load(single_energies *out, const char *file, sp_error *err)
 	return st;
 }
 
-/* Where an energy lies among the table's: between k and k + 1, share t of the way by the logarithm; held at the ends. */
+/* Where an energy lies among the table's: between k and k + 1, share t of the way by the logarithm; held at the ends.
+ */
 static size_t place(double *t, const single_energies *s, double mev)
 {
 	size_t k = 0;
@@ -114,8 +115,8 @@ static void make_bins(bins *out, const sp_spectrum *s)
 	}
 }
 
-/* Between two energies a kernel over its energy, with the primary photons' attenuation taken out of it, is interpolated:
- * what is left changes little with energy. mu: of water at the bins' energies and at the table's. */
+/* Between two energies a kernel over its energy, with the primary photons' attenuation taken out of it, is
+ * interpolated: what is left changes little with energy. mu: of water at the bins' energies and at the table's. */
 static void add_photons(double *out, const single_energies *s, size_t d, const bins *b, const double *mu_bin,
                         const double *mu_table)
 {
@@ -146,7 +147,8 @@ static double electrons_at(const single_energies *s, size_t k, double depth_mm)
 	return w[i] + (w[i + 1] - w[i]) * (depth_mm - s->depth_mm[i]) / (s->depth_mm[i + 1] - s->depth_mm[i]);
 }
 
-/* Electrons' depth doses look alike over depth by energy: those of two energies are taken at the same depth by energy. */
+/* Electrons' depth doses look alike over depth by energy: those of two energies are taken at the same depth by energy.
+ */
 static double electron_dose(const single_energies *s, size_t d, const bins *b)
 {
 	double sum = 0.0;

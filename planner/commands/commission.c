@@ -140,7 +140,8 @@ static sp_status write_machine(const options *o, sp_commission *c, const char *s
 	c->machine->name = name;
 	snprintf(about, sizeof about,
 	         "Commissioned from %.400s by\nspineplan commission %.200s --measured %.200s\n"
-	         "%zu points, %zu parameters fitted, reduced chi-square %.3g before, %.3g after. Keys: docs/machines.md.",
+	         "%zu points, %zu parameters fitted, reduced chi-square %.3g before, %.3g after. Keys: "
+	         "docs/machines.md.",
 	         o->measured, start, o->measured, c->n_points, c->n_free, c->chi2_start, c->chi2);
 	for (char *at = about; (at = strpbrk(at, "\r\t")); at++)
 		*at = ' ';

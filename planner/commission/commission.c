@@ -12,7 +12,7 @@
 #define STEP 0.1           /* of a difference, in widths of a parameter: far above the rounding of the doses */
 #define CLOSE_ENOUGH 0.002 /* in widths */
 #define MOST_STEPS 30
-#define KNOWN 0.5 /* in widths: a parameter known worse is held */
+#define KNOWN 0.5   /* in widths: a parameter known worse is held */
 #define BEYOND 50.0 /* in widths: nothing was measured that a parameter changes */
 
 typedef struct {
@@ -98,7 +98,7 @@ static sp_status choose(job *j, sp_commission *out, sp_error *err)
 	for (size_t k = 0; st == SP_OK && k < all; k++) {
 		sp_fit_result *r = out->parameters + j->columns[k];
 		double errors[SP_FIT_PARAMETERS];
-		bool known = n + 1 + j->n_scans < j->n_residuals;
+		bool known = n + 1 + (j->leaves ? 0 : j->n_scans) < j->n_residuals;
 
 		listed[n] = k;
 		if ((st = sp_least_squares_errors(errors, slopes, j->n_residuals, all, listed, n + 1, err)) != SP_OK)
@@ -154,7 +154,8 @@ static sp_status fit_chosen(job *j, sp_commission *out, double *chi2_start, doub
 /* One stage: the beam's parameters by its scans, or the leaves' by the sweeps. */
 static sp_status fit_stage(job *j, sp_commission *out, bool leaves, sp_error *err)
 {
-	double unused, *chi2_start = leaves ? &unused : &out->chi2_start, *chi2 = leaves ? &out->leaves_chi2 : &out->chi2;
+	double unused, *chi2_start = leaves ? &unused : &out->chi2_start,
+	               *chi2 = leaves ? &out->leaves_chi2 : &out->chi2;
 	sp_status st;
 
 	j->leaves = leaves;
@@ -164,7 +165,8 @@ static sp_status fit_stage(job *j, sp_commission *out, bool leaves, sp_error *er
 			j->n_residuals += points_of(j->measured->scans + i);
 			j->n_scans++;
 		}
-	for (size_t i = leaves ? SP_FIT_FIRST_OF_LEAVES : 0; i < (leaves ? SP_FIT_PARAMETERS : SP_FIT_FIRST_OF_LEAVES); i++)
+	for (size_t i = leaves ? SP_FIT_FIRST_OF_LEAVES : 0; i < (leaves ? SP_FIT_PARAMETERS : SP_FIT_FIRST_OF_LEAVES);
+	     i++)
 		if (!j->o->hold || !j->o->hold[i])
 			j->columns[j->n_columns++] = i;
 	out->n_points += j->n_residuals;
@@ -214,7 +216,8 @@ static sp_status fit_output(job *j, sp_commission *out, sp_error *err)
 		for (size_t k = 0; st == SP_OK && k < j->measured->n; k++) {
 			const sp_measured_scan *s = j->measured->scans + k;
 
-			if (s->kind != SP_MEASURED_ABSOLUTE || (st = sp_scan_dose(&gy, j->model, j->fit.m, s, err)) != SP_OK)
+			if (s->kind != SP_MEASURED_ABSOLUTE ||
+			    (st = sp_scan_dose(&gy, j->model, j->fit.m, s, err)) != SP_OK)
 				continue;
 			double w = gy / sp_point_sigma(s, 0, j->o->uncertainty), f = s->points[0].dose / gy;
 
@@ -292,8 +295,8 @@ sp_status sp_commission_fit(sp_commission *out, const sp_measured *measured, con
 	if (st != SP_OK || (st = fit_output(&j, out, err)) != SP_OK)
 		goto cleanup;
 	if (out->n_free == 0 && !out->output_measured) {
-		st = sp_fail(err, SP_BAD_INPUT, "the %zu scans determine no parameter of '%s' well enough",
-		             measured->n, start->name);
+		st = sp_fail(err, SP_BAD_INPUT, "the %zu scans determine no parameter of '%s' well enough", measured->n,
+		             start->name);
 		goto cleanup;
 	}
 	if ((st = judge_all(&out->before, &j, start, err)) != SP_OK ||

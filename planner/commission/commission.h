@@ -11,8 +11,8 @@ typedef enum { SP_FIT_FOUND, SP_FIT_HELD, SP_FIT_AT_LIMIT, SP_FIT_NOT_MEASURED }
 typedef struct {
 	sp_fit_state state;
 	double start, value;
-	double error; /* standard, of a found value: from the covariance, by the reduced chi-square; of a held one: what it
-	                 would be, by the uncertainties that were assumed */
+	double error; /* standard, of a found value: from the covariance, by the reduced chi-square; of a held one: what
+	                 it would be, by the uncertainties that were assumed */
 } sp_fit_result;
 
 /* A scan under a machine: the measured points' scale is that which fits best, 1 for absolute doses and sweeps. */
@@ -27,10 +27,11 @@ typedef struct {
 } sp_scan_result;
 
 #define SP_CURVE_STEP_MM 0.5
-#define SP_FIRST_DEPTH_MM 3.0 /* what lies nearer to the surface no chamber measures well: neither fitted nor judged */
+#define SP_FIRST_DEPTH_MM 3.0 /* what lies nearer to the surface no chamber measures well: neither fitted nor judged \
+	                       */
 
 typedef struct {
-	double uncertainty;    /* of a measured dose that tells none, share of the scan's maximum */
+	double uncertainty; /* of a measured dose that tells none, share of the scan's maximum */
 	const bool *hold;   /* SP_FIT_PARAMETERS: those that are to stay as they are; NULL: none */
 } sp_commission_options;
 
@@ -61,7 +62,8 @@ void sp_scan_result_finish(sp_scan_result *r);
  * place makes on the slope. */
 double sp_point_sigma(const sp_measured_scan *scan, size_t i, double uncertainty);
 
-/* The scale of the computed doses under which they fit a scan's points best, INFINITY-safe: 1 where doses are absolute. */
+/* The scale of the computed doses under which they fit a scan's points best, INFINITY-safe: 1 where doses are absolute.
+ */
 double sp_best_scale(const sp_measured_scan *scan, const double *computed, double uncertainty);
 
 /* Whether a point takes part. */

@@ -102,11 +102,8 @@ static sp_status run(sp_least_squares_result *out, gsl_multifit_nlinear_workspac
 	const sp_least_squares *job = b->job;
 	gsl_vector_view start = gsl_vector_view_array(out->u, job->n_parameters);
 	gsl_matrix_view covariance = gsl_matrix_view_array(out->covariance, job->n_parameters, job->n_parameters);
-	gsl_multifit_nlinear_fdf f = {.f = residuals,
-	                              .df = slopes,
-	                              .n = job->n_residuals,
-	                              .p = job->n_parameters,
-	                              .params = b};
+	gsl_multifit_nlinear_fdf f = {
+	        .f = residuals, .df = slopes, .n = job->n_residuals, .p = job->n_parameters, .params = b};
 	sp_status st;
 
 	if (gsl_multifit_nlinear_init(&start.vector, &f, w) != GSL_SUCCESS)
@@ -149,8 +146,8 @@ sp_status sp_least_squares_errors(double *out, const double *slopes, size_t n_re
 	for (size_t i = 0; good && i < n_residuals; i++)
 		for (size_t a = 0; a < n_listed; a++)
 			for (size_t b = 0; b < n_listed; b++)
-				*gsl_matrix_ptr(normal, a, b) += slopes[i * n_parameters + listed[a]] *
-				                                 slopes[i * n_parameters + listed[b]];
+				*gsl_matrix_ptr(normal, a, b) +=
+				        slopes[i * n_parameters + listed[a]] * slopes[i * n_parameters + listed[b]];
 	if (!good) {
 		gsl_set_error_handler(handler);
 		return sp_fail(err, SP_NO_MEMORY, "no memory for a covariance");

@@ -12,13 +12,13 @@ typedef struct {
 	/* out: n_residuals, each over its standard uncertainty, for parameters u */
 	sp_status (*residuals)(double *out, const double *u, void *context, sp_error *err);
 	void *context;
-	double step;          /* of a difference, in units of u */
-	double close_enough;  /* the fit ends when no parameter moves by more */
+	double step;         /* of a difference, in units of u */
+	double close_enough; /* the fit ends when no parameter moves by more */
 	size_t most_iterations;
 } sp_least_squares;
 
-/* u: start, then the best. covariance: [n_parameters][n_parameters] of residuals with unit variance. chi2: sum of squares
- * at the start and at the end. */
+/* u: start, then the best. covariance: [n_parameters][n_parameters] of residuals with unit variance. chi2: sum of
+ * squares at the start and at the end. */
 typedef struct {
 	double *u, *covariance;
 	double chi2_start, chi2;

@@ -1,5 +1,6 @@
 /* What was measured of a machine's beam in a water tank: depth doses, profiles, output factors, doses of a monitor unit
- * and gaps of the leaves that sweep over the axis, from CSV files and W2CAD exports. File formats: docs/commissioning.md.
+ * and gaps of the leaves that sweep over the axis, from CSV files and W2CAD exports. File formats:
+ * docs/commissioning.md.
  */
 #ifndef SP_MEASURED_H
 #define SP_MEASURED_H
@@ -42,9 +43,9 @@ typedef struct {
 	size_t n_skipped; /* scans in W2CAD files of wedged fields, which are of no use here */
 } sp_measured;
 
-/* Every *.csv and *.asc file of a folder, in the order of their names. Errors (SP_BAD_INPUT) name the file, the line and
- * what was expected: no such file, a missing column, no number, an unknown kind, a scan cut short, lengths that can only
- * be cm. sp_measured_finish frees it. */
+/* Every *.csv and *.asc file of a folder, in the order of their names. Errors (SP_BAD_INPUT) name the file, the line
+ * and what was expected: no such file, a missing column, no number, an unknown kind, a scan cut short, lengths that can
+ * only be cm. sp_measured_finish frees it. */
 sp_status sp_measured_read(sp_measured *out, const char *folder, sp_error *err);
 void sp_measured_finish(sp_measured *m);
 

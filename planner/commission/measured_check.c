@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_POINTS 5      /* of a depth dose or profile */
-#define DEEPEST_MM 325.0    /* of the tank that fields are computed in, and its half width */
+#define LEAST_POINTS 5   /* of a depth dose or profile */
+#define DEEPEST_MM 325.0 /* of the tank that fields are computed in, and its half width */
 #define FARTHEST_MM 255.0
 
 typedef struct {
@@ -55,7 +55,8 @@ static sp_status check_shape(const sp_measured_scan *s, sp_error *err)
 
 	for (size_t i = 1; i < s->n; i++)
 		if (by_place(last - i, last - i + 1) == 0)
-			return sp_fail(err, SP_BAD_INPUT, "%s: the %s has two values at one place, %g mm", s->where, name,
+			return sp_fail(err, SP_BAD_INPUT, "%s: the %s has two values at one place, %g mm", s->where,
+			               name,
 			               s->kind == SP_MEASURED_DEPTH ? last[-(long)i].depth_mm : last[-(long)i].at_mm);
 	if (s->kind == SP_MEASURED_DEPTH && last->depth_mm < 50.0)
 		return sp_fail(err, SP_BAD_INPUT,
@@ -94,14 +95,16 @@ static sp_status check_scan(sp_measured_scan *s, sp_error *err)
 	if (s->kind == SP_MEASURED_ABSOLUTE && most > 0.1)
 		return sp_fail(err, SP_BAD_INPUT, "%s: 1 MU gives %g, expected Gy (about 0.01)", s->where, most);
 	if (s->kind == SP_MEASURED_SWEEP && most > 1.0)
-		return sp_fail(err, SP_BAD_INPUT, "%s: the dose of a sweeping gap is %g, expected at most 1, over the open "
-		                                  "field's", s->where, most);
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s: the dose of a sweeping gap is %g, expected at most 1, over the open "
+		               "field's",
+		               s->where, most);
 	if (!line)
 		return SP_OK;
 	drop_outside(s);
 	if (s->n < LEAST_POINTS)
-		return sp_fail(err, SP_BAD_INPUT, "%s: the %s has %zu points in the water, expected %d or more", s->where,
-		               sp_measured_kind_name(s->kind), s->n, LEAST_POINTS);
+		return sp_fail(err, SP_BAD_INPUT, "%s: the %s has %zu points in the water, expected %d or more",
+		               s->where, sp_measured_kind_name(s->kind), s->n, LEAST_POINTS);
 	qsort(s->points, s->n, sizeof *s->points, by_place);
 	return check_shape(s, err);
 }

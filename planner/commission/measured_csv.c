@@ -10,9 +10,8 @@
 
 enum { KIND, FIELD_X, FIELD_Y, SSD, DEPTH, X, Y, DOSE, NEEDED, UNCERTAINTY = NEEDED, GAP, COLUMNS };
 
-static const char *const headers[COLUMNS] = {"kind", "field_x_mm", "field_y_mm",     "ssd_mm", "depth_mm",
-                                             "x_mm", "y_mm",       "dose",           "uncertainty",
-                                             "gap_mm"};
+static const char *const headers[COLUMNS] = {"kind", "field_x_mm", "field_y_mm", "ssd_mm",      "depth_mm",
+                                             "x_mm", "y_mm",       "dose",       "uncertainty", "gap_mm"};
 static const char *const kinds[] = {"depth", "profile", "output", "absolute", "sweep"};
 
 #define NONE ((size_t)-1)
@@ -32,8 +31,8 @@ static sp_status find_columns(size_t column[COLUMNS], const sp_csv *csv, sp_erro
 		column[c] = NONE;
 		snprintf(other, sizeof other, "%.*s_cm", (int)(unit ? unit - headers[c] : 0), headers[c]);
 		if (unit && sp_csv_column(&at, csv, other, NULL) == SP_OK)
-			return sp_fail(err, SP_BAD_INPUT, "%s: there is a column %s, expected %s: lengths are mm", csv->name,
-			               other, headers[c]);
+			return sp_fail(err, SP_BAD_INPUT, "%s: there is a column %s, expected %s: lengths are mm",
+			               csv->name, other, headers[c]);
 		if (c < NEEDED)
 			return sp_fail(err, SP_BAD_INPUT,
 			               "%s: there is no column %s; expected kind, field_x_mm, field_y_mm, ssd_mm, "
@@ -52,8 +51,10 @@ static sp_status find_kind(sp_measured_kind *out, const sp_csv *csv, size_t row,
 			*out = (sp_measured_kind)k;
 			return SP_OK;
 		}
-	return sp_fail(err, SP_BAD_INPUT, "%s line %zu: the kind is '%s', expected depth, profile, output, absolute or "
-	                                  "sweep", csv->name, csv->lines[row + 1], cell);
+	return sp_fail(err, SP_BAD_INPUT,
+	               "%s line %zu: the kind is '%s', expected depth, profile, output, absolute or "
+	               "sweep",
+	               csv->name, csv->lines[row + 1], cell);
 }
 
 /* A row's numbers; x and y apart. */

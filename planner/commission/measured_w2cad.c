@@ -67,8 +67,10 @@ static sp_status read_type(reader *r, const char *value, sp_error *err)
 		const char *code;
 		sp_measured_kind kind;
 		bool wedged;
-	} types[] = {{"OPD", SP_MEASURED_DEPTH, false}, {"OPP", SP_MEASURED_PROFILE, false},
-	             {"DPR", SP_MEASURED_PROFILE, false}, {"WDD", SP_MEASURED_DEPTH, true},
+	} types[] = {{"OPD", SP_MEASURED_DEPTH, false},
+	             {"OPP", SP_MEASURED_PROFILE, false},
+	             {"DPR", SP_MEASURED_PROFILE, false},
+	             {"WDD", SP_MEASURED_DEPTH, true},
 	             {"WDP", SP_MEASURED_PROFILE, true}};
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -80,7 +82,8 @@ static sp_status read_type(reader *r, const char *value, sp_error *err)
 				r->now.axis = 'D';
 			return SP_OK;
 		}
-	return WRONG(r, "%%TYPE is '%s', expected OPD, OPP or DPR (open depth dose, profile, diagonal), WDD or WDP", value);
+	return WRONG(r, "%%TYPE is '%s', expected OPD, OPP or DPR (open depth dose, profile, diagonal), WDD or WDP",
+	             value);
 }
 
 static sp_status read_key(reader *r, const char *key, const char *value, sp_error *err)

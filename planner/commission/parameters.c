@@ -8,8 +8,8 @@
 
 #define RADIUS_STEP_MM 50.0
 
-/* Widths: about what published models of machines of one class lie apart (spots 1 to 2 mm, extra-focal shares 5 to 12 %,
- * electron energies a few tenths of an MeV, leaf gaps and transmissions as docs/machines.md has them). */
+/* Widths: about what published models of machines of one class lie apart (spots 1 to 2 mm, extra-focal shares 5 to 12
+ * %, electron energies a few tenths of an MeV, leaf gaps and transmissions as docs/machines.md has them). */
 const sp_fit_parameter sp_fit_parameters[SP_FIT_PARAMETERS] = {
         [SP_FIT_ELECTRON_MEV] = {"source.spectrum.electron_mev", 0.4, 1.5, 28.0},
         [SP_FIT_SPOT_X] = {"source_fwhm_mm[0]", 0.6, 0.2, 8.0},
@@ -50,9 +50,10 @@ static double in_range(const double values[SP_FIT_PARAMETERS], int i)
 	return fmin(fmax(values[i], sp_fit_parameters[i].low), sp_fit_parameters[i].high);
 }
 
-/* What the fluence at a radius is multiplied by: 1 on the axis, linear between the radii that are fitted, and beyond the
- * last of them as there. */
-static double fluence_factor(double radius_mm, const double values[SP_FIT_PARAMETERS], const int free[SP_FIT_PARAMETERS])
+/* What the fluence at a radius is multiplied by: 1 on the axis, linear between the radii that are fitted, and beyond
+ * the last of them as there. */
+static double fluence_factor(double radius_mm, const double values[SP_FIT_PARAMETERS],
+                             const int free[SP_FIT_PARAMETERS])
 {
 	double before_mm = 0.0, before = 1.0;
 

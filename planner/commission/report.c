@@ -55,7 +55,8 @@ void sp_scans_print(const sp_measured *measured, const sp_scan_result *before, c
 {
 	sp_scan_result all[2] = {{0}, {0}};
 
-	printf("%-44s %6s  %18s%s\n", "scan", "points", after ? "before" : "passes, worst", after ? "             after" : "");
+	printf("%-44s %6s  %18s%s\n", "scan", "points", after ? "before" : "passes, worst",
+	       after ? "             after" : "");
 	for (size_t k = 0; k < measured->n; k++) {
 		char text[96];
 
@@ -146,12 +147,12 @@ json_t *sp_commission_json(const sp_commission *c, const sp_measured *measured, 
 		const sp_fit_result *r = c->parameters + i;
 
 		if (shown(c, i))
-			json_array_append_new(
-			        parameters,
-			        json_pack("{s:s,s:f,s:f,s:o,s:s,s:b}", "name", sp_fit_parameters[i].name, "start",
-			                  r->start, "value", r->value, "error",
-			                  isfinite(r->error) ? json_real(r->error) : json_null(), "state", state_of(r),
-			                  "fitted", r->state == SP_FIT_FOUND || r->state == SP_FIT_AT_LIMIT));
+			json_array_append_new(parameters,
+			                      json_pack("{s:s,s:f,s:f,s:o,s:s,s:b}", "name", sp_fit_parameters[i].name,
+			                                "start", r->start, "value", r->value, "error",
+			                                isfinite(r->error) ? json_real(r->error) : json_null(), "state",
+			                                state_of(r), "fitted",
+			                                r->state == SP_FIT_FOUND || r->state == SP_FIT_AT_LIMIT));
 	}
 	if (parameters)
 		json_array_append_new(parameters,

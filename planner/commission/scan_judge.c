@@ -61,7 +61,8 @@ double sp_best_scale(const sp_measured_scan *s, const double *computed, double u
 	if (s->kind == SP_MEASURED_ABSOLUTE || s->kind == SP_MEASURED_SWEEP)
 		return 1.0;
 	for (size_t i = 0; i < s->n; i++) {
-		double sigma = sp_point_sigma(s, i, uncertainty), w = sp_point_counts(s, i) ? 1.0 / (sigma * sigma) : 0.0;
+		double sigma = sp_point_sigma(s, i, uncertainty),
+		       w = sp_point_counts(s, i) ? 1.0 / (sigma * sigma) : 0.0;
 
 		up += w * s->points[i].dose * computed[i];
 		down += w * computed[i] * computed[i];
@@ -76,8 +77,9 @@ static double gamma_at(double place_mm, double dose, const sp_scan_result *r, do
 
 	for (size_t k = 0; k + 1 < r->n_curve; k++) {
 		double x0 = (r->place_mm[k] - place_mm) / GAMMA_MM, x1 = (r->place_mm[k + 1] - place_mm) / GAMMA_MM,
-		       y0 = (r->curve[k] - dose) / (GAMMA_SHARE * unit), y1 = (r->curve[k + 1] - dose) / (GAMMA_SHARE * unit),
-		       dx = x1 - x0, dy = y1 - y0, t = fmin(fmax(-(x0 * dx + y0 * dy) / (dx * dx + dy * dy), 0.0), 1.0);
+		       y0 = (r->curve[k] - dose) / (GAMMA_SHARE * unit),
+		       y1 = (r->curve[k + 1] - dose) / (GAMMA_SHARE * unit), dx = x1 - x0, dy = y1 - y0,
+		       t = fmin(fmax(-(x0 * dx + y0 * dy) / (dx * dx + dy * dy), 0.0), 1.0);
 
 		if (fmin(fabs(x0), fabs(x1)) > 5.0)
 			continue;
@@ -126,8 +128,8 @@ static sp_status make_curve(sp_scan_result *r, const sp_scan_model *model, const
 	return st;
 }
 
-sp_status sp_scan_judge(sp_scan_result *out, const sp_scan_model *model, const sp_machine *m,
-                        const sp_measured_scan *s, double uncertainty, sp_error *err)
+sp_status sp_scan_judge(sp_scan_result *out, const sp_scan_model *model, const sp_machine *m, const sp_measured_scan *s,
+                        double uncertainty, sp_error *err)
 {
 	double scale;
 	sp_status st;

@@ -41,8 +41,7 @@ static double longer_side(const sp_measured_point *p)
 static sp_status open_dose(float *dose, const sp_scan_model *model, const sp_machine *m, const sp_measured_scan *scan,
                            const sp_measured_point *p, const sp_grid *grid, sp_error *err)
 {
-	const sp_water_field field = {
-	        scan->ssd_mm, {p->field_mm[0], p->field_mm[1]}, MU, 90.0 - scan->direction_deg};
+	const sp_water_field field = {scan->ssd_mm, {p->field_mm[0], p->field_mm[1]}, MU, 90.0 - scan->direction_deg};
 	sp_delivery *d = NULL;
 	sp_status st = sp_water_field_delivery(&d, m, &field, 0, err);
 
@@ -70,7 +69,8 @@ static void see(double *out, const float *dose, size_t n, double sigma_mm)
 
 		for (long k = -reach; k <= reach; k++) {
 			long j = (long)i + k < 0 ? 0 : (long)i + k >= (long)n ? (long)n - 1 : (long)i + k;
-			double x = (double)k * STEP_MM, w = sigma_mm > 0.0 ? exp(-0.5 * x * x / (sigma_mm * sigma_mm)) : 1.0;
+			double x = (double)k * STEP_MM,
+			       w = sigma_mm > 0.0 ? exp(-0.5 * x * x / (sigma_mm * sigma_mm)) : 1.0;
 
 			sum += w * (double)dose[j];
 			weight += w;
@@ -90,7 +90,7 @@ static sp_status along_line(double *out, const sp_scan_model *model, const sp_ma
 	size_t n = (size_t)((end - first) / STEP_MM) + 1;
 	sp_grid grid = {.n = {depth ? 1 : n, 1, depth ? n : 1},
 	                .spacing_mm = {depth ? across_mm(p) : STEP_MM, across_mm(p),
-	                               depth         ? STEP_MM
+	                               depth                ? STEP_MM
 	                               : model->monte_carlo ? 5.0
 	                                                    : 2.0},
 	                .origin_mm = {depth ? 0.0 : first, 0.0, depth ? 0.0 : p->depth_mm}};

@@ -22,8 +22,8 @@ typedef struct {
 	uint64_t seed;
 } sp_scan_model;
 
-/* The dose at each point of a scan (Gy for 1 MU; of a sweeping gap: over the open field's): scan->n numbers. SP_BAD_INPUT
- * for a sweep of a machine without leaves. */
+/* The dose at each point of a scan (Gy for 1 MU; of a sweeping gap: over the open field's): scan->n numbers.
+ * SP_BAD_INPUT for a sweep of a machine without leaves. */
 sp_status sp_scan_dose(double *out, const sp_scan_model *model, const sp_machine *m, const sp_measured_scan *scan,
                        sp_error *err);
 
