@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -102,6 +103,50 @@ static void every_shipped_machine_is_read_by_its_name_and_takes_either_leaves(vo
 		assert_true(m->mlc->leaf_gap_mm < gap);
 		sp_machine_destroy(m);
 	}
+}
+
+static void a_written_machine_is_read_back(void **state)
+{
+	sp_machine *m = NULL, *again = NULL;
+	sp_error err = {0};
+
+	(void)state;
+	assert_int_equal(read_text(&m, file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.018, leaf_gap_mm: 1.7}"),
+	                           NULL),
+	                 SP_OK);
+	assert_true(m->mlc->transmission == 0.018 && m->mlc->leaf_gap_mm == 1.7);
+	free(m->name);
+	m->name = strdup("no: \"usual\" name");
+	m->source.fluence[1] = 1.2345678;
+	if (sp_machine_write(m, "two\nlines", PATH, &err) != SP_OK || sp_machine_read(&again, PATH, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	unlink(PATH);
+	assert_string_equal(again->name, m->name);
+	assert_string_equal(again->kernel, m->kernel);
+	assert_true(again->energy_mv == m->energy_mv && again->flattened == m->flattened && again->sad_mm == m->sad_mm);
+	assert_memory_equal(again->source_fwhm_mm, m->source_fwhm_mm, sizeof m->source_fwhm_mm);
+	assert_true(again->collimator_mm == m->collimator_mm && again->fluence_per_mu_cm2 == m->fluence_per_mu_cm2);
+	assert_true(again->pencil_output == m->pencil_output);
+	assert_memory_equal(&again->source.spectrum, &m->source.spectrum, sizeof m->source.spectrum);
+	assert_memory_equal(&again->source.extra_focal, &m->source.extra_focal, sizeof m->source.extra_focal);
+	assert_memory_equal(&again->source.electrons, &m->source.electrons, sizeof m->source.electrons);
+	assert_true(again->source.n_radii == 3 && again->source.radius_mm[2] == 300.0);
+	assert_true(again->source.fluence[1] == 1.23457 && again->source.softening_g_cm2[2] == 4.0);
+	assert_true(again->source.output_per_mm == m->source.output_per_mm);
+	assert_true(again->mlc->transmission == 0.018 && again->mlc->leaf_gap_mm == 1.7 && again->mlc->n_pairs == 60);
+	assert_memory_equal(&again->jaws, &m->jaws, sizeof m->jaws);
+	assert_memory_equal(&again->reference, &m->reference, sizeof m->reference);
+	assert_true(again->limits.mu_rounding == 0.1 && again->limits.max_field_mm[1] == 300.0 &&
+	            again->limits.max_control_points == 500);
+	/* other leaves have numbers of their own */
+	assert_int_equal(sp_machine_set_mlc(again, "millennium-120", NULL), SP_OK);
+	assert_true(again->mlc->leaf_gap_mm != 1.7);
+	sp_machine_destroy(m);
+	sp_machine_destroy(again);
+	assert_int_equal(read_text(&m, file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.5, leaf_gap_mm: 1.7}"),
+	                           &err),
+	                 SP_BAD_INPUT);
+	assert_non_null(strstr(err.text, "leaves.transmission is 0.5"));
 }
 
 static void leaves_are_those_of_the_machines_beam(void **state)
@@ -268,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_shipped_machine_is_read_by_its_name_and_takes_either_leaves),
+	        cmocka_unit_test(a_written_machine_is_read_back),
 	        cmocka_unit_test(leaves_are_those_of_the_machines_beam),
 	        cmocka_unit_test(leaves_take_other_edges_and_keep_all_else),
 	        cmocka_unit_test(an_unknown_name_lists_what_there_is),

@@ -10,7 +10,7 @@ import count_tests
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / 'scripts'
 
 
-@pytest.mark.parametrize('name', ['build', 'demo', 'dicom2case', 'rtplan2h5', 'plan2dicom', 'try-data', 'convert', 'matrix2portpy', 'rtdose2h5', 'voxels2case', 'report', 'cohort', 'slurm', 'try-faults'])
+@pytest.mark.parametrize('name', ['build', 'demo', 'dicom2case', 'rtplan2h5', 'plan2dicom', 'try-data', 'convert', 'matrix2portpy', 'rtdose2h5', 'voxels2case', 'report', 'cohort', 'slurm', 'try-faults', 'commission', 'single-kernels'])
 def test_help_names_the_command(name, tmp_path):
     done = subprocess.run([SCRIPTS / name, '--help'], cwd=tmp_path, capture_output=True, text=True)
 
