@@ -111,9 +111,10 @@ static void a_written_machine_is_read_back(void **state)
 	sp_error err = {0};
 
 	(void)state;
-	assert_int_equal(read_text(&m, file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.018, leaf_gap_mm: 1.7}"),
-	                           NULL),
-	                 SP_OK);
+	assert_int_equal(
+	        read_text(&m, file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.018, leaf_gap_mm: 1.7}"),
+	                  NULL),
+	        SP_OK);
 	assert_true(m->mlc->transmission == 0.018 && m->mlc->leaf_gap_mm == 1.7);
 	free(m->name);
 	m->name = strdup("no: \"usual\" name");
@@ -143,7 +144,8 @@ static void a_written_machine_is_read_back(void **state)
 	assert_true(again->mlc->leaf_gap_mm != 1.7);
 	sp_machine_destroy(m);
 	sp_machine_destroy(again);
-	assert_int_equal(read_text(&m, file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.5, leaf_gap_mm: 1.7}"),
+	assert_int_equal(read_text(&m,
+	                           file_with(machine_text, "mlc: hd120\nleaves: {transmission: 0.5, leaf_gap_mm: 1.7}"),
 	                           &err),
 	                 SP_BAD_INPUT);
 	assert_non_null(strstr(err.text, "leaves.transmission is 0.5"));

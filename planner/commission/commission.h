@@ -27,8 +27,9 @@ typedef struct {
 } sp_scan_result;
 
 #define SP_CURVE_STEP_MM 0.5
-#define SP_FIRST_DEPTH_MM 3.0 /* what lies nearer to the surface no chamber measures well: neither fitted nor judged \
-	                       */
+#define SP_FIRST_DEPTH_MM                                                                          \
+	3.0 /* what lies nearer to the surface no chamber measures well: neither fitted nor judged \
+	     */
 
 typedef struct {
 	double uncertainty; /* of a measured dose that tells none, share of the scan's maximum */
