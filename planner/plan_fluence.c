@@ -19,7 +19,7 @@ sp_status sp_plan_fluence(sp_fluence_plan **out, const sp_case *c, const sp_prot
 	if ((st = sp_plan_session_open(&s, c, protocol, dose_gy, machine, matter, device, o, err)) != SP_OK ||
 	    (st = sp_plan_session_search(&s, NULL, o->target_slip_percent > 0.0 ? MAX_ROUNDS_BY_PRIORITY : MAX_ROUNDS,
 	                                 o->max_seconds)) != SP_OK ||
-	    (st = o->on_plan ? sp_plan_front_give(&s) : sp_plan_session_final_dose(&s)) != SP_OK ||
+	    (st = o->on_plan ? sp_plan_front_give(&s) : sp_plan_session_last_dose(&s)) != SP_OK ||
 	    (!s.plan->interrupted && (st = sp_plan_session_report_scenarios(&s)) != SP_OK) ||
 	    (st = sp_plan_session_report_earlier(&s)) != SP_OK)
 		goto cleanup;

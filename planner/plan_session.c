@@ -233,6 +233,11 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	if (st != SP_OK)
 		return st;
 	s->round++;
+	if (standing.worst_miss_gy <= 0.0 && !s->by_map) {
+		memcpy(s->held, weights, plan->beams->n_bixels * sizeof *s->held);
+		memcpy(s->held_rows, rows_dose, plan->n_rows * sizeof *s->held_rows);
+		s->held_round = s->round;
+	}
 	if (p->n_limits)
 		sp_log_info("correction %d: worst hard limit %s by %.2f Gy", s->round,
 		            standing.worst_miss_gy > 0.0 ? "missed" : "met", fabs(standing.worst_miss_gy));
@@ -264,6 +269,39 @@ sp_status sp_plan_session_final_dose(sp_plan_session *s)
 	return st;
 }
 
+static void swap_held(sp_plan_session *s)
+{
+	double *weights = s->plan->weights;
+	float *rows = s->rows_dose;
+
+	s->plan->weights = s->held;
+	s->held = weights;
+	s->rows_dose = s->held_rows;
+	s->held_rows = rows;
+}
+
+sp_status sp_plan_session_last_dose(sp_plan_session *s)
+{
+	sp_limit_standing last, held;
+	sp_status st = sp_plan_session_final_dose(s);
+
+	/* in scenarios limits are judged by another dose each */
+	if (st != SP_OK || !s->held_round || s->plan->interrupted || s->options->n_scenarios ||
+	    (st = judge_planned(s, &last, s->rows_dose, false)) != SP_OK || last.worst_miss_gy <= 0.0)
+		return st;
+	swap_held(s);
+	if ((st = sp_plan_session_final_dose(s)) != SP_OK ||
+	    (st = judge_planned(s, &held, s->rows_dose, false)) != SP_OK)
+		return st;
+	if (held.worst_miss_gy < last.worst_miss_gy) {
+		sp_log_info("the last weights missed a hard limit by %.2f Gy; kept are those of correction %d",
+		            last.worst_miss_gy, s->held_round);
+		return st;
+	}
+	swap_held(s);
+	return sp_plan_session_final_dose(s);
+}
+
 sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, size_t most_rounds, double max_seconds)
 {
 	sp_fluence_plan *plan = s->plan;
@@ -283,7 +321,8 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 	        .context = s};
 	sp_status st;
 
-	s->round = 0;
+	s->round = s->held_round = 0;
+	s->by_map = map != NULL;
 	s->most_rounds = most_rounds;
 	s->near_end = s->dose_is_whole = false;
 	st = sp_optimise(plan->weights, s->rows_dose, &plan->optimisation, s->matrix, s->problem.terms,
@@ -353,8 +392,10 @@ static sp_status make_arrays(sp_plan_session *s, sp_error *err)
 	s->offset = sp_alloc_array(plan->n_rows, sizeof *s->offset);
 	s->rows_dose = sp_alloc_array(plan->n_rows, sizeof *s->rows_dose);
 	s->dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof *s->dose_weights);
+	s->held = sp_alloc_array(plan->beams->n_bixels, sizeof *s->held);
+	s->held_rows = sp_alloc_array(plan->n_rows, sizeof *s->held_rows);
 	if (!plan->dose_gy || !plan->weights || (s->options->montecarlo && !plan->sigma_gy) || !s->offset ||
-	    !s->rows_dose || !s->dose_weights)
+	    !s->rows_dose || !s->dose_weights || !s->held || !s->held_rows)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
 	return SP_OK;
 }
@@ -413,6 +454,8 @@ void sp_plan_session_close(sp_plan_session *s)
 {
 	free(s->offset);
 	free(s->dose_weights);
+	free(s->held);
+	free(s->held_rows);
 	free(s->rows_dose);
 	for (size_t i = 0; i < s->n_kept; i++)
 		free(s->kept[i]);

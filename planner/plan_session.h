@@ -45,6 +45,11 @@ typedef struct sp_plan_session {
 	bool near_end;        /* only the search's own end is still to come */
 	double *dose_weights; /* those that plan->dose_gy is of, whole */
 	bool dose_is_whole;
+	/* the last weights that held all hard limits as judged, and the rows' doses by them; searches without a map */
+	double *held;
+	float *held_rows;
+	int held_round; /* 0: none yet */
+	bool by_map;
 	sp_error *err;
 } sp_plan_session;
 
@@ -59,6 +64,9 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 
 /* The dose of the plan's weights, whatever was interrupted before. */
 sp_status sp_plan_session_final_dose(sp_plan_session *s);
+
+/* The same; where these weights miss a hard limit and earlier ones of the search held all, those and their dose. */
+sp_status sp_plan_session_last_dose(sp_plan_session *s);
 
 /* How the limits hold in the scenarios, into plan->robust; nothing without scenarios. */
 sp_status sp_plan_session_report_scenarios(sp_plan_session *s);

@@ -42,8 +42,8 @@ cl_uint sp_device_split(cl_device_id out[], cl_uint most, cl_device_id device, c
 	}
 	while (made > parts) /* what is left over of units that do not divide evenly */
 		clReleaseDevice(out[--made]);
-	/* kept until the process ends: PoCL's threads still look at a command's device after it is finished for everybody
-	 * else, and a part that was released meanwhile is gone */
+	/* kept until the process ends: PoCL's threads still look at a command's device after it is finished for
+	 * everybody else, and a part that was released meanwhile is gone */
 	for (cl_uint i = 0; i < made; i++)
 		clRetainDevice(out[i]);
 	return parts;

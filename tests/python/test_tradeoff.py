@@ -46,7 +46,7 @@ def test_each_is_a_plan_that_evaluates_as_the_front_says(folder):
 
 def test_the_first_is_as_good_as_a_plan_of_its_own(folder):
     done = run('plan', folder / 'case.h5', '-o', folder / 'plan.h5', '--grid-mm', 4, '--beams',
-               '120,150,180,210,240', '--json')
+               '120,150,180,210,240', '--bixel-mm', 5, '--target-weight', 1, '--json')
     metrics = {s['name']: s['metrics'] for s in json.loads(done.stdout)['structures']}
     first = json.loads((folder / 'said.json').read_text())['plans'][0]
     # the ends of a front are rougher, by less than its plans lie apart
