@@ -102,7 +102,7 @@ static inline fv reach_of(const transport *t, fv x, fv y, fv z, uv word, iv ther
 	iv uniform = HOLDS((gather((global const uint *)t->bricks, brick) & UV(SP_MC_MIXED)) == UV(0)) & there;
 
 	if (ANY(uniform)) {
-		global const float *low = t->bricks->low_cm, *high = t->bricks->high_cm;
+		global const float *low = (global const float *)t->bricks + 1, *high = low + 3; /* low_cm, high_cm */
 		fv in_x = min(x - gather_float(low, brick), gather_float(high, brick) - x),
 		   in_y = min(y - gather_float(low + 1, brick), gather_float(high + 1, brick) - y),
 		   in_z = min(z - gather_float(low + 2, brick), gather_float(high + 2, brick) - z);
