@@ -48,11 +48,11 @@ static const obstacle obstacles[] = {
 static const struct {
 	const char *name;
 	spine_level level;
-} landmarks[] = {{"Brainstem", LEVEL_CERVICAL}, {"Mandible", LEVEL_CERVICAL},      {"mandible", LEVEL_CERVICAL},
-                 {"Larynx", LEVEL_CERVICAL},    {"Parotid_L", LEVEL_CERVICAL},     {"Parotid_R", LEVEL_CERVICAL},
-                 {"Thyroid", LEVEL_CERVICAL},   {"thyroid_gland", LEVEL_CERVICAL}, {"sacrum", LEVEL_SACRAL},
-                 {"Bladder", LEVEL_SACRAL},     {"urinary_bladder", LEVEL_SACRAL}, {"hip_left", LEVEL_SACRAL},
-                 {"hip_right", LEVEL_SACRAL},   {"Rectum", LEVEL_SACRAL},          {"Femur_Head_L", LEVEL_SACRAL}};
+} landmarks[] = {{"Brainstem", LEVEL_CERVICAL},     {"Mandible", LEVEL_CERVICAL},      {"mandible", LEVEL_CERVICAL},
+                 {"Larynx", LEVEL_CERVICAL},        {"Parotid_L", LEVEL_CERVICAL},     {"Parotid_R", LEVEL_CERVICAL},
+                 {"Thyroid", LEVEL_CERVICAL},       {"thyroid_gland", LEVEL_CERVICAL}, {"Bladder", LEVEL_SACRAL},
+                 {"urinary_bladder", LEVEL_SACRAL}, {"hip_left", LEVEL_SACRAL},        {"hip_right", LEVEL_SACRAL},
+                 {"Rectum", LEVEL_SACRAL},          {"Femur_Head_L", LEVEL_SACRAL}};
 
 typedef struct {
 	const sp_case *c;
@@ -101,6 +101,24 @@ static double presence(const chooser *x, const char *const *names)
 	return most;
 }
 
+/* The level that a bone's name tells. */
+static bool level_of(spine_level *out, const char *name)
+{
+	static const char *const sacral[] = {"sacrum", "Bone_Sacrum", "S1", "vertebrae_S1", "S2", "S3",
+	                                     "S4",     "S5",          NULL};
+	char level[4];
+
+	for (const char *const *s = sacral; *s; s++)
+		if (same_word(name, *s)) {
+			*out = LEVEL_SACRAL;
+			return true;
+		}
+	if (!sp_vertebra_level(level, name))
+		return false;
+	*out = level[0] == 'C' ? LEVEL_CERVICAL : level[0] == 'T' ? LEVEL_THORACIC : LEVEL_LUMBAR;
+	return true;
+}
+
 static void find_level(sp_beam_choice *out, chooser *x)
 {
 	static const char *const lungs[] = {"Lung_L", "Lung_R", "Lungs", NULL};
@@ -110,12 +128,12 @@ static void find_level(sp_beam_choice *out, chooser *x)
 	for (size_t i = 0; i < x->c->n_structures; i++) {
 		const sp_structure *s = &x->c->structures[i];
 		double share = shares_slices(x, s);
-		char level[4];
+		spine_level level;
 
-		if (!(share > best) || !sp_vertebra_level(level, s->name))
+		if (!(share > best) || !level_of(&level, s->name))
 			continue;
 		best = share;
-		x->level = level[0] == 'C' ? LEVEL_CERVICAL : level[0] == 'T' ? LEVEL_THORACIC : LEVEL_LUMBAR;
+		x->level = level;
 		snprintf(out->level, sizeof out->level, "%s (%.60s)", level_names[x->level], s->name);
 	}
 	if (best > 0.0)

@@ -164,3 +164,48 @@ sp_status sp_setup_body_voxels(uint64_t **out, size_t *n_out, const sp_case *c, 
 	free(fraction);
 	return st;
 }
+
+/* How much of a structure lies in another one: share of its volume. */
+static sp_status share_inside(double *out, const sp_case *c, const sp_structure *s, const sp_structure *in,
+                              sp_error *err)
+{
+	size_t n = sp_grid_voxels(&c->ct);
+	float *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
+	sp_status st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+	double whole = 0.0, inside = 0.0;
+
+	if (st == SP_OK && (st = sp_structure_fractions(a, s, &c->ct, &c->ct, err)) == SP_OK)
+		st = sp_structure_fractions(b, in, &c->ct, &c->ct, err);
+	for (size_t v = 0; st == SP_OK && v < n; v++) {
+		whole += (double)a[v];
+		inside += (double)fminf(a[v], b[v]);
+	}
+	*out = whole > 0.0 ? inside / whole : 0.0;
+	free(a);
+	free(b);
+	return st;
+}
+
+sp_status sp_setup_check_boost(const sp_case *c, double dose_gy, sp_error *err)
+{
+	const sp_prescription *rx = &c->prescription;
+	const sp_structure *boost = sp_case_boost(c), *target = sp_case_target(c);
+	double share;
+	sp_status st;
+
+	if (!rx->boost)
+		return SP_OK;
+	if (!(rx->boost_gy > dose_gy))
+		return sp_fail(err, SP_BAD_INPUT,
+		               "the boost of %s asks for %g Gy, expected more than the prescription of %g Gy "
+		               "(--boost NAME:GY asks for another, --boost none for none)",
+		               rx->boost, rx->boost_gy, dose_gy);
+	if (!boost)
+		return sp_fail(err, SP_BAD_INPUT, "the case has no structure '%s' to boost", rx->boost);
+	if (!target || (st = share_inside(&share, c, boost, target, err)) != SP_OK)
+		return target ? st : SP_OK; /* a plan without a target is refused elsewhere */
+	if (share < 0.5)
+		return sp_fail(err, SP_BAD_INPUT, "only %.0f %% of %s, which is to get a boost, lies in the target %s",
+		               100.0 * share, boost->name, target->name);
+	return SP_OK;
+}

@@ -22,6 +22,11 @@ typedef struct {
 sp_status sp_setup_beams(sp_beam_set **out, const sp_case *c, const sp_grid *grid, const sp_setup_beam_options *o,
                          sp_error *err);
 
+/* A boost that the case asks for has to be above dose_gy, the prescription, and at least half of its structure in the
+ * target: a dose grows outwards, and one asked for outside would be bought with what lies there. SP_BAD_INPUT says what
+ * is wrong. */
+sp_status sp_setup_check_boost(const sp_case *c, double dose_gy, sp_error *err);
+
 /* All hardware of the case is water of 1 g/cm3 from now on: what a calculation that knows no metal sees. SP_BAD_INPUT
  * where the case has no hardware. */
 sp_status sp_setup_hardware_as_water(sp_case *c, sp_error *err);

@@ -84,7 +84,8 @@ static sp_status add_structure(evaluation *e, size_t i)
 	return SP_OK;
 }
 
-/* reason NULL: the case has no such structure. */
+/* reason NULL: the case has no such structure. A hard limit on a structure that is there and cannot be judged, as an
+ * empty cord, is none that is met. */
 static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metric *m, const char *name,
                                 const char *reason)
 {
@@ -92,8 +93,10 @@ static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metri
 	json_t *row;
 
 	sp_metric_key(key, m);
-	row = json_pack("{s:s, s:s, s:f, s:s, s:b, s:s}", "structure", name, "metric", key, "limit", l->value, "unit",
-	                sp_metric_unit(m), "absent", !reason, "reason",
+	if (reason && l->hard)
+		e->all_met = false;
+	row = json_pack("{s:s, s:s, s:f, s:s, s:b, s:b, s:s}", "structure", name, "metric", key, "limit", l->value,
+	                "unit", sp_metric_unit(m), "hard", l->hard, "absent", !reason, "reason",
 	                reason ? reason : "the case has no such structure");
 	return row && json_array_append_new(e->not_judged, row) == 0 ? SP_OK : no_memory(e);
 }
@@ -286,7 +289,7 @@ static sp_status assemble(json_t **out, evaluation *e)
 	const sp_structure *target = sp_case_target(e->c);
 	const sp_prescription *p = &e->c->prescription;
 	const sp_protocol *protocol = e->protocol;
-	bool judged = json_array_size(e->limits) > 0;
+	bool judged = json_array_size(e->limits) > 0 || !e->all_met;
 	unsigned fractions = p->present && p->fractions ? p->fractions : protocol ? protocol->fractions : 0;
 	sp_status st;
 

@@ -80,6 +80,20 @@ static void level_by_vertebra_before_organs(void **state)
 	sp_case_destroy(c);
 }
 
+/* The bone that shares most of the target's slices tells, not the first vertebra that shares any. */
+static void a_sacral_target_that_reaches_L5_is_sacral(void **state)
+{
+	sp_case *c = trunk();
+	sp_beam_choice b;
+
+	(void)state;
+	add_box(c, "vertebrae_L5", SP_ROLE_ORGAN, (double[]){-20, 10, 55}, (double[]){30, 60, 95});
+	add_box(c, "sacrum", SP_ROLE_ORGAN, (double[]){-40, 10, 0}, (double[]){50, 60, 58});
+	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
+	assert_string_equal(b.level, "sacral (sacrum)");
+	sp_case_destroy(c);
+}
+
 /* A rod straight behind the target, seen under a small angle, is passed beside. */
 static void hardware_is_passed_beside(void **state)
 {
@@ -111,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(beams_lie_all_round_and_none_opposes_another),
 	        cmocka_unit_test(level_by_vertebra_before_organs),
+	        cmocka_unit_test(a_sacral_target_that_reaches_L5_is_sacral),
 	        cmocka_unit_test(hardware_is_passed_beside),
 	        cmocka_unit_test(nothing_is_chosen_without_a_cord),
 	};

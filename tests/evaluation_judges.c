@@ -329,6 +329,32 @@ static void a_structure_beyond_the_dose_grid_is_not_judged(void **state)
 	sp_case_destroy(c);
 }
 
+/* An empty cord is no cord that is spared; a cord that the case does not have is another matter. */
+static void a_hard_limit_that_cannot_be_judged_is_none_that_is_met(void **state)
+{
+	double even[] = {10, 0, 0, 0};
+	sp_case *c = case_with_target(9, 24, 2);
+	float *dose = solid_dose(&dose_grid, solid_linear_dose, even);
+	const char *text = "limits:\n  - {structure: role:cord, metric: D0.03cc, at_most: 17, hard: yes, source: s}\n"
+	                   "  - {structure: role:target, metric: Dmax, at_most: 30, source: s}\n";
+	sp_structure *s;
+	const json_t *row;
+	json_t *e;
+
+	(void)state;
+	e = evaluate(c, dose, text);
+	assert_true(json_is_true(json_object_get(e, "all_limits_met")));
+	json_decref(e);
+	assert_int_equal(sp_case_add_structure(&s, c, "SpinalCord", SP_ROLE_CORD, NULL), SP_OK);
+	e = evaluate(c, dose, text);
+	row = row_of(e, "not_judged", "SpinalCord", "D0.03cc_Gy");
+	assert_true(json_is_true(json_object_get(row, "hard")));
+	assert_true(json_is_false(json_object_get(e, "all_limits_met")));
+	json_decref(e);
+	free(dose);
+	sp_case_destroy(c);
+}
+
 /* What scripts and other programs rely on. */
 static void the_json_has_the_promised_members(void **state)
 {
@@ -376,6 +402,7 @@ int main(void)
 	        cmocka_unit_test(two_lungs_are_judged_as_one),
 	        cmocka_unit_test(a_limit_met_to_the_last_stated_digit_is_met),
 	        cmocka_unit_test(a_structure_beyond_the_dose_grid_is_not_judged),
+	        cmocka_unit_test(a_hard_limit_that_cannot_be_judged_is_none_that_is_met),
 	        cmocka_unit_test(the_json_has_the_promised_members),
 	};
 

@@ -157,6 +157,7 @@ int sp_command_plan(int argc, char **argv)
 	    (st = sp_plan_choose_for_spine(&a, c, &err)) != SP_OK)
 		goto cleanup;
 	sp_plan_say_names(c, protocol);
+	sp_plan_say_empty(c, protocol);
 	st = make_plan(&plan, &delivered, &a, c, robust.to_plan, dose_gy, machine, matter, device, &err);
 	interrupted = st == SP_INTERRUPTED;
 	if (st != SP_OK && !plan)

@@ -39,8 +39,8 @@ sp_status sp_plan_find_protocol(sp_protocol **out, double *dose_gy, const sp_pla
  * it, said aloud. */
 sp_status sp_plan_take_roles(sp_case *c, sp_error *err);
 
-/* --boost NAME:DOSE: into the case's prescription. NAME may be a role (gtv). Refuses a dose that is none above the
- * prescription, and a structure that is not there or does not overlap the target. */
+/* --boost NAME:DOSE: into the case's prescription, NAME may be a role (gtv); --boost none: out of it. Whichever boost
+ * is asked for then, by the options or the case, is refused where it cannot be (sp_setup_check_boost). */
 sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err);
 
 /* A case with a tumour but no PTV: PTV and PRV by margins, the PTV without the PRV where the cord may not have the
@@ -77,8 +77,11 @@ void sp_plan_say_names(const sp_case *c, const sp_protocol *p);
 sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy,
                             sp_error *err);
 
-/* True where hard limits could not be held, which is said with what to do; as is what holds down a target that gets
- * next to nothing. */
+/* A warning for each structure without volume that a hard limit is on. */
+void sp_plan_say_empty(const sp_case *c, const sp_protocol *p);
+
+/* True where hard limits could not be held or judged, which is said with what to do; as is what holds down a target
+ * that gets next to nothing. */
 bool sp_plan_say_conflict(const json_t *evaluation, bool ended_early);
 
 #endif

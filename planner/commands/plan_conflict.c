@@ -1,8 +1,11 @@
 /* Hard limits that a plan could not hold, and what a user does about it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "log.h"
+#include "mask.h"
 #include "plan_command.h"
 
 /* A hard limit missed by more than this has not been held; less is rounding, or the noise of a last dose. */
@@ -31,10 +34,26 @@ static void name_limit(char *out, size_t bytes, const json_t *row)
 	         text_of(row, "metric"), number_of(row, "value"), number_of(row, "limit"));
 }
 
+void sp_plan_say_empty(const sp_case *c, const sp_protocol *p)
+{
+	double low[3], high[3];
+	size_t *which = sp_alloc_array(c->n_structures, sizeof *which);
+
+	for (size_t i = 0; p && which && i < p->n_limits; i++) {
+		size_t n = sp_limit_match(which, c->n_structures, &p->limits[i], c);
+
+		for (size_t k = 0; k < n && p->limits[i].hard; k++)
+			if (!sp_structure_bounds(low, high, &c->structures[which[k]], &c->ct))
+				sp_log_warning("%s is empty: its hard limit on %s can be neither held nor judged",
+				               c->structures[which[k]].name, p->limits[i].metric);
+	}
+	free(which);
+}
+
 bool sp_plan_say_conflict(const json_t *evaluation, bool ended_early)
 {
 	const char *target = text_of(json_object_get(evaluation, "prescription"), "target");
-	char missed[800] = "", binding[800] = "";
+	char missed[800] = "", binding[800] = "", unknown[800] = "";
 	double covered = 100.0;
 	const json_t *row;
 	size_t i;
@@ -51,6 +70,14 @@ bool sp_plan_say_conflict(const json_t *evaluation, bool ended_early)
 		else if (over > -0.02 * limit)
 			name_limit(binding, sizeof binding, row);
 	}
+	json_array_foreach(json_object_get(evaluation, "not_judged"), i, row)
+	{
+		size_t used = strlen(unknown);
+
+		if (json_is_true(json_object_get(row, "hard")) && !json_is_true(json_object_get(row, "absent")))
+			snprintf(unknown + used, sizeof unknown - used, "%s%s %s (%s)", used ? ", " : "",
+			         text_of(row, "structure"), text_of(row, "metric"), text_of(row, "reason"));
+	}
 	json_array_foreach(json_object_get(evaluation, "structures"), i,
 	                   row) if (strcmp(text_of(row, "name"), target) == 0) covered =
 	        number_of(json_object_get(row, "metrics"), "V100_pct");
@@ -59,8 +86,10 @@ bool sp_plan_say_conflict(const json_t *evaluation, bool ended_early)
 		               ended_early ? "The search was ended before it could hold them."
 		                           : "They cannot be held together in this case: loosen one of them, lower the "
 		                             "dose, or cut the target back.");
+	if (*unknown)
+		sp_log_warning("NOT a plan to use: hard limits could not be judged: %s", unknown);
 	if (covered < USEFUL_PERCENT)
 		sp_log_warning("only %.0f %% of %s get the prescription%s%s", covered, target,
 		               *binding ? "; at their limit are " : "", binding);
-	return *missed;
+	return *missed || *unknown;
 }

@@ -91,6 +91,8 @@ static bool finds_unheeded(char *option, const char **needs, const sp_plan_argum
 	           {"n", "--technique imrt", a->deliver && technique == SP_BEAM_IMRT},
 	           {"aA", "--technique vmat", a->deliver && technique == SP_BEAM_VMAT},
 	           {"l", "--technique imrt or vmat", a->deliver},
+	           {"b", "fluence plans and --technique imrt; arcs run between the angles of --arc",
+	            !(a->deliver && technique == SP_BEAM_VMAT)},
 	           {"P", "fluence plans; --technique imrt and vmat weigh by --target-weight", !a->deliver},
 	           {"N", "--robust", a->robust != NULL}};
 
@@ -202,6 +204,8 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 			good = sp_option_number(&a->plan.target_weight, optarg, 0.01, 100.0);
 			break;
 		case 'G':
+			if (a->boost)
+				return sp_command_usage("plan", "--boost is given twice; a plan has one boost");
 			a->boost = optarg;
 			break;
 		case 'P':

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "case_setup.h"
 #include "log.h"
-#include "mask.h"
 #include "plan_command.h"
 #include "structure_names.h"
 #include "targets.h"
@@ -39,43 +39,26 @@ sp_status sp_plan_take_roles(sp_case *c, sp_error *err)
 	return st;
 }
 
-/* True where some of the structure lies in the target. */
-static sp_status lies_in_target(bool *out, const sp_case *c, const sp_structure *s, sp_error *err)
-{
-	const sp_structure *target = sp_case_target(c);
-	size_t n = sp_grid_voxels(&c->ct);
-	float *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
-	sp_status st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
-
-	*out = false;
-	if (st == SP_OK && target && (st = sp_structure_fractions(a, s, &c->ct, &c->ct, err)) == SP_OK)
-		st = sp_structure_fractions(b, target, &c->ct, &c->ct, err);
-	for (size_t v = 0; st == SP_OK && v < n; v++)
-		*out |= a[v] > 0.0f && b[v] > 0.0f;
-	free(a);
-	free(b);
-	return st;
-}
-
 sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err)
 {
 	const char *colon = a->boost ? strrchr(a->boost, ':') : NULL;
 	const sp_structure *s = NULL;
 	char *name, *end = NULL;
 	double boost_gy;
-	bool inside;
 	sp_status st = SP_OK;
 
 	if (!a->boost)
+		return sp_setup_check_boost(c, dose_gy, err);
+	if (strcmp(a->boost, "none") == 0) {
+		free(c->prescription.boost);
+		c->prescription.boost = NULL;
+		c->prescription.boost_gy = 0.0;
 		return SP_OK;
+	}
 	boost_gy = colon ? strtod(colon + 1, &end) : 0.0;
 	if (!colon || colon == a->boost || end == colon + 1 || *end || !(boost_gy < 1000.0))
 		return sp_fail(err, SP_BAD_INPUT, "--boost is '%s', expected a structure and its dose, as GTV:27",
 		               a->boost);
-	if (!(boost_gy > dose_gy))
-		return sp_fail(err, SP_BAD_INPUT,
-		               "--boost asks for %g Gy, expected more than the prescription of %g Gy", boost_gy,
-		               dose_gy);
 	if (!(name = sp_copy_text(a->boost)))
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
 	name[colon - a->boost] = '\0';
@@ -85,15 +68,15 @@ sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_
 		st = sp_fail(err, SP_BAD_INPUT, "--boost: the case has no structure '%.100s', nor one of that role",
 		             name);
 	free(name);
-	if (st != SP_OK || (st = lies_in_target(&inside, c, s, err)) != SP_OK)
+	if (st != SP_OK)
 		return st;
-	if (!inside)
-		return sp_fail(err, SP_BAD_INPUT, "--boost: nothing of %s lies in the target", s->name);
 	if (!(name = sp_copy_text(s->name)))
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
 	free(c->prescription.boost);
 	c->prescription.boost = name;
 	c->prescription.boost_gy = boost_gy;
+	if ((st = sp_setup_check_boost(c, dose_gy, err)) != SP_OK)
+		return st;
 	sp_log_info("boost: %s gets %g Gy at the same time", name, boost_gy);
 	return SP_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "atomic_file.h"
+#include "case_setup.h"
 #include "clock.h"
 #include "commands.h"
 #include "evaluate.h"
@@ -413,7 +414,7 @@ static sp_status find_protocol(sp_protocol **out, front *f, sp_error *err)
 	}
 	rx->present = true;
 	rx->dose_gy = f->dose_gy;
-	return SP_OK;
+	return sp_setup_check_boost(f->c, f->dose_gy, err);
 }
 
 int sp_command_tradeoff(int argc, char **argv)

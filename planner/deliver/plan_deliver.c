@@ -216,8 +216,7 @@ static sp_status finish(sp_deliver_job *j, double uncertainty, double max_second
 			break;
 		}
 		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK ||
-		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK ||
-		    (s->plan->optimisation.interrupted && sp_interrupt_asked()))
+		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK)
 			break;
 	}
 	sp_kept_plan_finish(&best);

@@ -140,9 +140,48 @@ def test_a_boost_gets_its_dose_within_the_same_limits(tmp_path):
     assert 'boost of 27 Gy to GTV' in again.stdout  # the plan file keeps it
 
 
-@pytest.mark.parametrize('boost, sentence', [('GTV:20', 'more than the prescription'), ('GTV', 'as GTV:27'), ('nose:27', "'nose'"),
-                                             ('kidney_left:27', 'nothing of kidney_left')])
+@pytest.mark.parametrize('boost, sentence', [('ptv:20', 'more than the prescription'), ('GTV', 'as GTV:27'), ('nose:27', "'nose'"),
+                                             ('kidney_left:27', 'only 0 % of kidney_left'), ('external:27', 'lies in the target')])
 def test_a_boost_that_cannot_be_is_refused(tmp_path, boost, sentence):
     done = subprocess.run([SPINEPLAN, '-q', 'plan', LUMBAR, '-o', tmp_path / 'plan.h5', '--boost', boost], capture_output=True,
                           text=True, timeout=60, check=False)
     assert done.returncode == 2 and sentence in done.stderr and done.stderr.count('\n') == 1
+
+
+def test_a_second_boost_and_angles_of_arcs_are_refused(tmp_path):
+    for options, sentence in ((('--boost', 'GTV:27', '--boost', 'PTV:26'), 'given twice'),
+                              (('--technique', 'vmat', '--beams', '0,40'), '--beams is for fluence plans')):
+        done = subprocess.run([SPINEPLAN, 'plan', LUMBAR, '-o', tmp_path / 'plan.h5', *options], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 2 and sentence in done.stderr, done.stderr
+
+
+def test_a_boost_of_the_case_below_another_dose_is_refused(tmp_path):
+    case = tmp_path / 'case.h5'
+    shutil.copy(LUMBAR, case)
+    with h5py.File(case, 'r+') as f:
+        f['prescription'].attrs['boost'] = f['prescription'].attrs['target']
+        f['prescription'].attrs['boost_gy'] = float(f['prescription'].attrs['dose_gy']) + 3.0
+    command = [SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--grid-mm', '6', '--bixel-mm', '10', '--max-time', '1']
+    done = subprocess.run([*command, '--dose-gy', '60'], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and 'expected more than the prescription of 60 Gy' in done.stderr
+    subprocess.run([*command, '--dose-gy', '60', '--boost', 'none'], capture_output=True, timeout=200, check=False)
+    with h5py.File(tmp_path / 'plan.h5') as f:
+        assert 'boost' not in f['case/prescription'].attrs
+
+
+def test_empty_cord_is_said_and_fails_the_plan(tmp_path):
+    case = tmp_path / 'case.h5'
+    subprocess.run([SPINEPLAN, '-q', 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', case], check=True)
+    with h5py.File(case, 'r+') as f:
+        for s in f['structures'].values():
+            if s.attrs['role'] in ('cord', b'cord', 'prv', b'prv'):
+                for name in list(s):
+                    old = s[name]
+                    empty = old[:1] if name == 'offsets' else old[:0]
+                    del s[name]
+                    s[name] = empty
+    done = subprocess.run([SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--grid-mm', '5', '--bixel-mm', '10', '--max-time', '1'],
+                          capture_output=True, text=True, timeout=200, check=False)
+    assert 'is empty: its hard limit on D0.03cc' in done.stderr and 'hard limits could not be judged' in done.stderr
+    assert done.returncode == 1 and 'NOT all limits met' in done.stdout

@@ -121,6 +121,11 @@ def page_data(plan):
             'prescribed': bool(plan.prescription.get('dose_gy'))}
 
 
+def hard_not_judged(plan):
+    """Hard limits on structures that are in the case and could not be judged, as an empty cord."""
+    return [limit for limit in plan.evaluation.get('not_judged', []) if limit.get('hard') and not limit.get('absent')]
+
+
 def chips(plan):
     limits = plan.evaluation.get('limits', [])
     missed = sum(1 for limit in limits if not limit.get('met'))
@@ -129,6 +134,9 @@ def chips(plan):
                'text': f'{missed} of {len(limits)} limits missed' if missed else f'all {len(limits)} limits met'}
     else:
         yield {'kind': '', 'text': 'no limits judged'}
+    unknown = len(hard_not_judged(plan))
+    if unknown:
+        yield {'kind': 'bad', 'text': f'{unknown} hard limit{"s" if unknown > 1 else ""} not judged'}
     if plan.technique == 'fluence':
         yield {'kind': 'note', 'text': 'fluence plan: not deliverable'}
     elif plan.technique:
@@ -285,6 +293,7 @@ def make_page(plan, title):
         facts=list(facts(plan)), prescribed=bool(prescription.get('dose_gy')), has_dvh=bool(plan.dvh),
         protocol=judged.get('protocol_title') or judged.get('protocol') or prescription.get('protocol') or '',
         limit_tables=[table for table in tables if table[2]], not_judged=list(not_judged_rows(plan)),
+        hard_not_judged=bool(hard_not_judged(plan)),
         metric_names=[m.replace('_Gy', ' (Gy)') for m in METRICS], structures=list(structure_rows(plan)),
         robustness=robustness_table(plan), fluence=plan.technique == 'fluence', beams=list(beam_rows(plan)),
         targets=targets_section(plan.targets), metal=metal_section(plan),
