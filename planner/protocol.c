@@ -33,6 +33,7 @@ void sp_protocol_destroy(sp_protocol *p)
 	free(p->name);
 	free(p->title);
 	free(p->source);
+	free(p->boost);
 	sp_structure_names_destroy(p->names);
 	free(p);
 }
@@ -222,6 +223,17 @@ static sp_status add_table(sp_protocol *p, size_t *capacity, const char *name, c
 	return st;
 }
 
+static sp_status add_boost(sp_protocol *p, const sp_file_boost *boost, const char *where, sp_error *err)
+{
+	if (!(boost->dose_gy > p->dose_gy && boost->dose_gy < 1000.0))
+		return sp_fail(err, SP_BAD_INPUT, "%s: boost: dose_gy is %g, expected more than the prescription of %g",
+		               where, boost->dose_gy, p->dose_gy);
+	p->boost_gy = boost->dose_gy;
+	if (!(p->boost = sp_copy_text(boost->structure)))
+		return sp_fail(err, SP_NO_MEMORY, "reading %s", where);
+	return check_structure(boost->structure, where, err);
+}
+
 static sp_status build(sp_protocol *p, const sp_file_protocol *f, const char *where, sp_error *err)
 {
 	size_t capacity = 0;
@@ -243,6 +255,8 @@ static sp_status build(sp_protocol *p, const sp_file_protocol *f, const char *wh
 	p->source = sp_copy_text(f->source);
 	if (!p->name || !p->title || !p->source)
 		return sp_fail(err, SP_NO_MEMORY, "reading %s", where);
+	if (f->boost && (st = add_boost(p, f->boost, where, err)) != SP_OK)
+		return st;
 	if ((st = sp_structure_names_read(&p->names, err)) != SP_OK)
 		return st;
 	if ((st = add_own_limits(p, &capacity, f, where, err)) != SP_OK)
@@ -331,6 +345,28 @@ bool sp_limit_is_joint(const sp_limit *l, const sp_case *c)
 
 	sp_structure_names_match(parts, sizeof parts / sizeof *parts, &together, l->names, l->structure, c);
 	return together;
+}
+
+sp_status sp_protocol_take_boost(sp_case *c, const sp_protocol *p, sp_error *err)
+{
+	bool together;
+	size_t which[2], n;
+	char *name;
+
+	if (!p || !p->boost)
+		return SP_OK;
+	n = sp_structure_names_match(which, 2, &together, p->names, p->boost, c);
+	if (n != 1)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "protocol %s has a boost for %s, of which the case has %s: --boost NAME:%g says which "
+		               "structure it is, --boost none plans without",
+		               p->name, p->boost, n ? "several" : "none", p->boost_gy);
+	if (!(name = sp_copy_text(c->structures[which[0]].name)))
+		return sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+	free(c->prescription.boost);
+	c->prescription.boost = name;
+	c->prescription.boost_gy = p->boost_gy;
+	return SP_OK;
 }
 
 #define LEAST_ABOVE_BOOST 1.15

@@ -33,6 +33,8 @@ typedef struct {
 	unsigned fractions;
 	size_t n_limits;
 	sp_limit *limits;
+	char *boost; /* structure (a name or "role:gtv") that gets boost_gy at the same time; NULL: none */
+	double boost_gy;
 	double max_dose_percent; /* hot spot allowed inside the target, % of the prescription; 0: not stated */
 	struct sp_structure_names *names;
 } sp_protocol;
@@ -40,6 +42,10 @@ typedef struct {
 /* name_or_path: a shipped protocol's name ("sc24-24gy-2fx") or a path to a YAML file. */
 sp_status sp_protocol_read(sp_protocol **out, const char *name_or_path, sp_error *err);
 void sp_protocol_destroy(sp_protocol *p);
+
+/* The protocol's boost into a prescription of dose_gy, where it has one: the structure that it means in this case.
+ * SP_BAD_INPUT where the case has none. p may be NULL. */
+sp_status sp_protocol_take_boost(sp_case *c, const sp_protocol *p, sp_error *err);
 
 /* The hottest dose that the target of a prescription of dose_gy may have: max_dose_percent of it, and at least 15 %
  * above a boost within it. 0 where the protocol states none and there is no boost. p may be NULL. */

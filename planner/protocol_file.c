@@ -22,6 +22,12 @@ static const cyaml_schema_field_t limit_fields[] = {
 };
 static const cyaml_schema_value_t limit_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, sp_file_limit, limit_fields)};
 
+static const cyaml_schema_field_t boost_fields[] = {
+        TEXT("structure", sp_file_boost, structure, 0),
+        CYAML_FIELD_FLOAT("dose_gy", CYAML_FLAG_DEFAULT, sp_file_boost, dose_gy),
+        CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t protocol_fields[] = {
         TEXT("name", sp_file_protocol, name, 0),
         TEXT("title", sp_file_protocol, title, 0),
@@ -29,6 +35,7 @@ static const cyaml_schema_field_t protocol_fields[] = {
         CYAML_FIELD_FLOAT("dose_gy", CYAML_FLAG_DEFAULT, sp_file_protocol, dose_gy),
         CYAML_FIELD_UINT("fractions", CYAML_FLAG_DEFAULT, sp_file_protocol, fractions),
         CYAML_FIELD_FLOAT("max_dose_percent", OPTIONAL, sp_file_protocol, max_dose_percent),
+        CYAML_FIELD_MAPPING_PTR("boost", CYAML_FLAG_POINTER | OPTIONAL, sp_file_protocol, boost, boost_fields),
         CYAML_FIELD_SEQUENCE_COUNT("tables", CYAML_FLAG_POINTER | OPTIONAL, sp_file_protocol, tables, n_tables,
                                    &text_schema, 0, 16),
         CYAML_FIELD_SEQUENCE_COUNT("limits", CYAML_FLAG_POINTER | OPTIONAL, sp_file_protocol, limits, n_limits,

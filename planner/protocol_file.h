@@ -14,10 +14,16 @@ typedef struct {
 } sp_file_limit;
 
 typedef struct {
+	char *structure;
+	double dose_gy;
+} sp_file_boost;
+
+typedef struct {
 	char *name, *title, *source;
 	double dose_gy;
 	unsigned fractions;
 	double max_dose_percent;
+	sp_file_boost *boost; /* NULL: none */
 	char **tables;
 	unsigned n_tables;
 	sp_file_limit *limits;

@@ -147,7 +147,7 @@ int sp_command_plan(int argc, char **argv)
 	    (st = sp_plan_find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
 	    (st = sp_plan_take_roles(c, &err)) != SP_OK ||
 	    (st = sp_plan_complete_targets(c, protocol, dose_gy, &err)) != SP_OK ||
-	    (st = sp_plan_set_boost(c, &a, dose_gy, &err)) != SP_OK ||
+	    (st = sp_plan_set_boost(c, &a, protocol, dose_gy, &err)) != SP_OK ||
 	    (st = sp_plan_set_robust(&robust, &a, c, protocol, &err)) != SP_OK ||
 	    (st = sp_plan_choose_machine(&machine, &a, &err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, &err)) != SP_OK ||

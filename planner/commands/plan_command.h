@@ -39,9 +39,11 @@ sp_status sp_plan_find_protocol(sp_protocol **out, double *dose_gy, const sp_pla
  * it, said aloud. */
 sp_status sp_plan_take_roles(sp_case *c, sp_error *err);
 
-/* --boost NAME:DOSE: into the case's prescription, NAME may be a role (gtv); --boost none: out of it. Whichever boost
- * is asked for then, by the options or the case, is refused where it cannot be (sp_setup_check_boost). */
-sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err);
+/* --boost NAME:DOSE: into the case's prescription, NAME may be a role (gtv); --boost none: out of it. Without
+ * the option it is the protocol's where that is of the command line, else the case's, else the protocol's. Whichever
+ * it is, it is refused where it cannot be (sp_setup_check_boost). */
+sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy,
+                            sp_error *err);
 
 /* A case with a tumour but no PTV: PTV and PRV by margins, the PTV without the PRV where the cord may not have the
  * prescription. Nothing is made without a word, nor where the user has said what the target is. */

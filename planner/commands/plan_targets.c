@@ -39,7 +39,12 @@ sp_status sp_plan_take_roles(sp_case *c, sp_error *err)
 	return st;
 }
 
-sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_gy, sp_error *err)
+static void say_boost(const sp_case *c)
+{
+	sp_log_info("boost: %s gets %g Gy at the same time", c->prescription.boost, c->prescription.boost_gy);
+}
+
+sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy, sp_error *err)
 {
 	const char *colon = a->boost ? strrchr(a->boost, ':') : NULL;
 	const sp_structure *s = NULL;
@@ -47,8 +52,14 @@ sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_
 	double boost_gy;
 	sp_status st = SP_OK;
 
-	if (!a->boost)
-		return sp_setup_check_boost(c, dose_gy, err);
+	if (!a->boost) {
+		/* a protocol of the command line comes before what the case asks for, which belongs to another */
+		if ((a->protocol || !c->prescription.boost) && (st = sp_protocol_take_boost(c, p, err)) != SP_OK)
+			return st;
+		if ((st = sp_setup_check_boost(c, dose_gy, err)) == SP_OK && c->prescription.boost)
+			say_boost(c);
+		return st;
+	}
 	if (strcmp(a->boost, "none") == 0) {
 		free(c->prescription.boost);
 		c->prescription.boost = NULL;
@@ -77,7 +88,7 @@ sp_status sp_plan_set_boost(sp_case *c, const sp_plan_arguments *a, double dose_
 	c->prescription.boost_gy = boost_gy;
 	if ((st = sp_setup_check_boost(c, dose_gy, err)) != SP_OK)
 		return st;
-	sp_log_info("boost: %s gets %g Gy at the same time", name, boost_gy);
+	say_boost(c);
 	return SP_OK;
 }
 

@@ -412,6 +412,8 @@ static sp_status find_protocol(sp_protocol **out, front *f, sp_error *err)
 		rx->protocol = copy;
 		rx->fractions = (*out)->fractions ? (*out)->fractions : rx->fractions;
 	}
+	if ((f->a->protocol || !rx->boost) && (st = sp_protocol_take_boost(f->c, *out, err)) != SP_OK)
+		return st;
 	rx->present = true;
 	rx->dose_gy = f->dose_gy;
 	return sp_setup_check_boost(f->c, f->dose_gy, err);

@@ -144,6 +144,19 @@ def _read_beam(beam, meterset, beam_dose):
         leaf_axis=str(mlc.RTBeamLimitingDeviceType)[-1].lower() if mlc is not None else '', warnings=warnings)
 
 
+def _prescribed(d):
+    """Dose and target; of two volumes with a dose each, the one with more is a boost within the other."""
+    targets = [r for r in d.get('DoseReferenceSequence') or [] if r.get('TargetPrescriptionDose') is not None]
+    volumes = {int(r.ReferencedROINumber): r for r in targets
+               if r.get('ReferencedROINumber') is not None and r.get('DoseReferenceDescription')}
+    if len(targets) == len(volumes) == 2:
+        low, high = sorted(volumes.values(), key=lambda r: float(r.TargetPrescriptionDose))
+        if low.TargetPrescriptionDose < high.TargetPrescriptionDose:
+            return {'dose_gy': float(low.TargetPrescriptionDose), 'target': str(low.DoseReferenceDescription),
+                    'boost': str(high.DoseReferenceDescription), 'boost_gy': float(high.TargetPrescriptionDose)}
+    return {'dose_gy': max(float(r.TargetPrescriptionDose) for r in targets)} if targets else {}
+
+
 def read_plan(d, group_number=None, numbers=None):
     """Returns (beams, prescription, patient position, beams left out) of one fraction group; numbers: of the beams wanted,
     or None for all."""
@@ -180,9 +193,6 @@ def read_plan(d, group_number=None, numbers=None):
     prescription = {}
     if chosen and chosen[0].get('NumberOfFractionsPlanned'):
         prescription['fractions'] = int(chosen[0].NumberOfFractionsPlanned)
-    targets = [float(r.TargetPrescriptionDose) for r in d.get('DoseReferenceSequence') or []
-               if r.get('TargetPrescriptionDose') is not None]
-    if targets:
-        prescription['dose_gy'] = max(targets)
+    prescription |= _prescribed(d)
     setup = next(iter(d.get('PatientSetupSequence') or []), {})
     return beams, prescription, str(setup.get('PatientPosition') or ''), left_out

@@ -258,6 +258,17 @@ def _text(value):
     return value.decode('utf-8', 'replace') if isinstance(value, bytes) else '' if value is None else str(value)
 
 
+def _dose_reference(number, dose_gy, name, structures):
+    reference = _item(DoseReferenceNumber=number, DoseReferenceUID=new_uid(), DoseReferenceType='TARGET',
+                      TargetPrescriptionDose=ds(dose_gy))
+    roi = next((i for i, s in enumerate(structures, 1) if s.name == name), None)
+    reference.DoseReferenceStructureType = 'VOLUME' if roi else 'SITE'
+    reference.DoseReferenceDescription = lo(name or 'prescription')
+    if roi:
+        reference.ReferencedROINumber = roi
+    return reference
+
+
 def plan_object(study, contents, structure_set, label):
     d = _object(study, RTPlanStorage, 'RTPLAN', new_uid(), new_uid(), 3, 'Plan')
     d.RTPlanLabel = lo(label, 16)
@@ -268,15 +279,11 @@ def plan_object(study, contents, structure_set, label):
         gantry = ', '.join(f'{g:g}' for g in contents.fluence_gantry_deg)
         d.RTPlanDescription = lo('Fluence plan: no apertures, no monitor units, NOT DELIVERABLE. Gantry ' + gantry, 1024)
     prescription, fractions = contents.prescription, int(contents.prescription.get('fractions') or 1)
-    if prescription.get('dose_gy'):
-        reference = _item(DoseReferenceNumber=1, DoseReferenceUID=new_uid(), DoseReferenceType='TARGET',
-                          TargetPrescriptionDose=ds(prescription['dose_gy']))
-        number = next((i for i, s in enumerate(contents.structures, 1) if s.name == prescription.get('target')), None)
-        reference.DoseReferenceStructureType = 'VOLUME' if number else 'SITE'
-        reference.DoseReferenceDescription = lo(prescription.get('target') or 'prescription')
-        if number:
-            reference.ReferencedROINumber = number
-        d.DoseReferenceSequence = Sequence([reference])
+    wanted = [(prescription.get(dose), prescription.get(name)) for dose, name in (('dose_gy', 'target'), ('boost_gy', 'boost'))]
+    references = [_dose_reference(number, dose, name, contents.structures)
+                  for number, (dose, name) in enumerate(wanted, 1) if dose]
+    if references:
+        d.DoseReferenceSequence = Sequence(references)
     group = _item(FractionGroupNumber=1, NumberOfFractionsPlanned=fractions, NumberOfBeams=len(contents.beams),
                   NumberOfBrachyApplicationSetups=0)
     if contents.beams:

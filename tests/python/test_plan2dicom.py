@@ -280,6 +280,25 @@ def test_arcs_come_back_as_they_were(arcs, tmp_path):
             assert np.array_equal(new['gantry_turn'][:-1], old['gantry_turn'][:-1])
 
 
+def test_a_boost_goes_out_and_comes_back(arcs, tmp_path):
+    plan, case = tmp_path / 'plan.h5', tmp_path / 'case.h5'
+    shutil.copy(arcs / 'plan.h5', plan)
+    shutil.copy(DATA / 'tg119.h5', case)
+    with h5py.File(plan, 'r+') as f, h5py.File(case, 'r+') as c:
+        target, other = f['prescription'].attrs['target'], next(n for n in f['structures'] if n != f['prescription'].attrs['target'])
+        dose = float(f['prescription'].attrs['dose_gy'])
+        f['prescription'].attrs.update({'boost': other, 'boost_gy': dose + 6})
+        del c['prescription']
+    assert call(plan2dicom, plan, '-o', tmp_path / 'out') == 0
+    if shutil.which('dciodvfy'):
+        assert complaints(tmp_path / 'out' / 'RP.dcm') == []
+    for options, wanted in (((), {'dose_gy': dose}),
+                            (('--case', case), {'dose_gy': dose, 'target': target, 'boost': other, 'boost_gy': dose + 6})):
+        assert call(rtplan2h5, tmp_path / 'out' / 'RP.dcm', *options, '-o', tmp_path / 'again.h5') == 0
+        with h5py.File(tmp_path / 'again.h5') as f:
+            assert wanted.items() <= dict(f['prescription'].attrs).items() and ('boost' in f['prescription'].attrs) == bool(options)
+
+
 @pytest.mark.parametrize('name', ['24mm_x_20mm_rectangle', 'FFF_example', 'rtplan'])
 def test_static_fields_come_back_as_they_were(tmp_path, name):
     assert call(rtplan2h5, DATA / 'interop' / f'{name}.dcm', '--case', DATA / 'tg119.h5', '-o', tmp_path / 'a.h5',

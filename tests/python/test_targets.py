@@ -148,6 +148,26 @@ def test_a_boost_that_cannot_be_is_refused(tmp_path, boost, sentence):
     assert done.returncode == 2 and sentence in done.stderr and done.stderr.count('\n') == 1
 
 
+def test_a_protocol_may_have_a_boost(tmp_path):
+    case, own = tmp_path / 'case.h5', tmp_path / 'own.yaml'
+    subprocess.run([SPINEPLAN, '-q', 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', case], check=True)
+    text = ('name: own-24gy-2fx\ntitle: t\nsource: in-house\ndose_gy: 24\nfractions: 2\n'
+            'boost: {structure: %s, dose_gy: %s}\ntables: [cord-sbrt]\n')
+    command = [SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--protocol', own, '--grid-mm', '6', '--bixel-mm', '10', '--max-time', '1']
+    for structure, dose, options, sentence in (('role:gtv', 20, (), 'expected more than the prescription of 24'),
+                                               ('role:hardware', 27, (), 'of which the case has none'),
+                                               ('role:nose', 27, (), "'role:nose' is no role"), ('role:gtv', 27, (), None),
+                                               ('role:hardware', 27, ('--boost', 'none'), None)):
+        own.write_text(text % (structure, dose))
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=200, check=False)
+        if sentence:
+            assert done.returncode == 2 and sentence in done.stderr and done.stderr.count('\n') <= 2, done.stderr
+            continue
+        with h5py.File(tmp_path / 'plan.h5') as f:
+            wanted = {'boost': 'GTV', 'boost_gy': 27.0} if not options else {}
+            assert {k: v for k, v in f['case/prescription'].attrs.items() if k.startswith('boost')} == wanted, done.stderr
+
+
 def test_a_second_boost_and_angles_of_arcs_are_refused(tmp_path):
     for options, sentence in ((('--boost', 'GTV:27', '--boost', 'PTV:26'), 'given twice'),
                               (('--technique', 'vmat', '--beams', '0,40'), '--beams is for fluence plans')):
