@@ -140,6 +140,27 @@ static void w2cad_scans_are_read_and_wedges_left_out(void **state)
 	sp_measured_finish(&m);
 }
 
+/* A mark before the header, blanks after $ and %, tails a little below zero, a diagonal from -45 degrees. */
+static void what_other_programs_write_is_read(void **state)
+{
+	static const char asc[] =
+	        "$ NUMS 001\n$ STOM\n% BMTY PHO\n% FLSZ 100*100\n% TYPE DPR\n% SSD 900\n% DPTH 100\n"
+	        "< +60.0 -60.0 +100.0 -00.3 >\n< +30.0 -30.0 +100.0 +98.0 >\n< +0.0 +0.0 +100.0 +100.0 >\n"
+	        "< -30.0 +30.0 +100.0 +99.0 >\n< -60.0 +60.0 +100.0 +0.2 >\n$ ENOM\n$ ENOF\n";
+	sp_measured m;
+	sp_error err = {0};
+
+	(void)state;
+	if (read_files(&m, "\xEF\xBB\xBF" DEPTH "depth,100,80,950,80,0,0,-0.5\n", asc, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(m.n, 2);
+	assert_true(m.scans[0].n == 6 && m.scans[0].points[5].dose == -0.5);
+	assert_true(fabs(m.scans[1].direction_deg + 45.0) < 1e-9);
+	assert_true(fabs(m.scans[1].points[0].at_mm + hypot(60.0, 60.0)) < 1e-9 && m.scans[1].points[0].dose == 0.2);
+	assert_true(m.scans[1].points[4].dose == -0.3 && m.scans[1].points[2].at_mm == 0.0);
+	sp_measured_finish(&m);
+}
+
 static void wrong_files_are_refused_with_what_was_expected(void **state)
 {
 	static const struct {
@@ -159,6 +180,15 @@ static void wrong_files_are_refused_with_what_was_expected(void **state)
 	        {HEADER "depth,4,4,1000,10,0,0,99\n", NULL, "the field along x is 4"},
 	        {HEADER "depth,40,40,1000,10,0,20,99\n", NULL, "20 mm beside the axis"},
 	        {HEADER "output,40,40,1000,10,0,0,-1\n", NULL, "a dose is -1"},
+	        {HEADER "output,40,40,1000,10,0,0,0\noutput,60,60,1000,10,0,0,1\n", NULL, "a dose is 0"},
+	        {HEADER "output,40,40,1000,10,0,0,0.9\n", NULL, "stands alone"},
+	        {HEADER "output,40,40,1000,10,0,0,1e300\noutput,60,60,1000,10,0,0,1\n", NULL,
+	         "greatest dose is 1e+300"},
+	        {DEPTH "depth,100,80,950,80,0,0,-2\n", NULL, "a dose is -2"},
+	        {DEPTH "depth,100,80,950,70,0.3,0,70\n", NULL, "two values at one place"},
+	        {"kind,field_x_mm,field_y_mm,ssd_mm,depth_mm,x_mm,y_mm,uncertainty,dose\n"
+	         "absolute,40,40,1000,10,0,0,1e-300,0.01\n",
+	         NULL, "uncertainty of a dose of 0.01 is 1e-300"},
 	        {HEADER "absolute,40,40,1000,10,0,0,0.98\n", NULL, "expected Gy (about 0.01)"},
 	        {HEADER "sweep,40,40,1000,10,0,0,0.1\n", NULL, "needs its gap_mm"},
 	        {HEADER "depth,100,100,1000,1,0,0,9\ndepth,100,100,1000,2,0,0,8\n", NULL, "2 points in the water"},
@@ -187,6 +217,11 @@ static void wrong_files_are_refused_with_what_was_expected(void **state)
 	        {NULL, W2CAD_DEPTH "$ENOM\n$STOM\n%TYPE OPD\n%SSD 1000\n%FLSZ 40*40\n%PNTS 3\n<0 0 10 1>\n$ENOM\n",
 	         "has 1 points, and %PNTS says 3"},
 	        {NULL, "$STOM\n%TYPE OPP\n%AXIS X\n%SSD 1000\n%FLSZ 40*40\n<0 20 10 1>\n", "20 mm beside the axis"},
+	        {NULL, "$STOM\n%TYPE DPR\n%SSD 1000\n%FLSZ 40*40\n<-9 -9 10 1>\n<10 0 10 1>\n", "mm beside the axis"},
+	        {NULL,
+	         "$STOM\n%TYPE OPP\n%AXIS X\n%SSD 1000\n%FLSZ 40*40\n<-30 0 90 1>\n<-10 0 80 9>\n<0 0 70 9>\n"
+	         "<10 0 60 9>\n<30 0 50 1>\n$ENOM\n",
+	         "has points 90 and 80 mm deep"},
 	};
 
 	(void)state;
@@ -213,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_table_becomes_scans_by_kind_field_and_line),
 	        cmocka_unit_test(w2cad_scans_are_read_and_wedges_left_out),
+	        cmocka_unit_test(what_other_programs_write_is_read),
 	        cmocka_unit_test(wrong_files_are_refused_with_what_was_expected),
 	};
 

@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_POINTS 5   /* of a depth dose or profile */
-#define DEEPEST_MM 325.0 /* of the tank that fields are computed in, and its half width */
+#define LEAST_POINTS 5 /* of a depth dose or profile */
+#define MOST_POINTS 10000
+#define ONE_DEPTH_MM 0.5 /* how far a profile's points may lie apart in depth */
+#define BELOW_ZERO 0.02  /* share of the maximum: what a subtracted background leaves of tails */
+#define LEAST_DOSE 1e-10 /* the greatest of a scan: charges in coulomb are still more */
+#define GREATEST_DOSE 1e12
+#define LEAST_UNCERTAINTY 1e-6 /* over the dose: no tank knows better, and the sums of the fit stay numbers */
+#define DEEPEST_MM 325.0       /* of the tank that fields are computed in, and its half width */
 #define FARTHEST_MM 255.0
 
 typedef struct {
@@ -69,10 +75,64 @@ static sp_status check_shape(const sp_measured_scan *s, sp_error *err)
 	return SP_OK;
 }
 
+static sp_status check_doses(const sp_measured_scan *s, bool line, sp_error *err)
+{
+	double most = 0.0;
+
+	for (size_t i = 0; i < s->n; i++)
+		most = fmax(most, s->points[i].dose);
+	for (size_t i = 0; i < s->n; i++) {
+		const sp_measured_point *p = s->points + i;
+		double unit = line ? most : p->dose;
+
+		if (line && !(p->dose >= -BELOW_ZERO * most))
+			return sp_fail(err, SP_BAD_INPUT,
+			               "%s: a dose is %g, expected at least -2 %% of the scan's maximum", s->where,
+			               p->dose);
+		if (!line && !(p->dose > 0.0))
+			return sp_fail(err, SP_BAD_INPUT, "%s: a dose is %g, expected more than 0", s->where, p->dose);
+		if (p->uncertainty != 0.0 && !(p->uncertainty >= LEAST_UNCERTAINTY * unit))
+			return sp_fail(err, SP_BAD_INPUT,
+			               "%s: the uncertainty of a dose of %g is %g, expected its standard deviation in "
+			               "its unit",
+			               s->where, p->dose, p->uncertainty);
+	}
+	if (!(most > 0.0))
+		return sp_fail(err, SP_BAD_INPUT, "%s: all doses are 0", s->where);
+	if (!(most >= LEAST_DOSE && most <= GREATEST_DOSE))
+		return sp_fail(err, SP_BAD_INPUT, "%s: the greatest dose is %g, expected %g to %g", s->where, most,
+		               LEAST_DOSE, GREATEST_DOSE);
+	if (s->kind == SP_MEASURED_ABSOLUTE && most > 0.1)
+		return sp_fail(err, SP_BAD_INPUT, "%s: 1 MU gives %g, expected Gy (about 0.01)", s->where, most);
+	if (s->kind == SP_MEASURED_SWEEP && most > 1.0)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s: the dose of a sweeping gap is %g, expected at most 1, over the open field's",
+		               s->where, most);
+	return SP_OK;
+}
+
+/* A profile has one depth and a depth dose lies on the axis, but for what a tank tells of its place. */
+static sp_status make_line(sp_measured_scan *s, sp_error *err)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		sp_measured_point *p = s->points + i;
+
+		if (s->kind == SP_MEASURED_DEPTH) {
+			p->at_mm = 0.0;
+			continue;
+		}
+		if (!(fabs(p->depth_mm - s->points[0].depth_mm) <= ONE_DEPTH_MM))
+			return sp_fail(err, SP_BAD_INPUT,
+			               "%s: the profile has points %g and %g mm deep, expected one depth", s->where,
+			               s->points[0].depth_mm, p->depth_mm);
+		p->depth_mm = s->points[0].depth_mm;
+	}
+	return SP_OK;
+}
+
 static sp_status check_scan(sp_measured_scan *s, sp_error *err)
 {
 	bool line = s->kind == SP_MEASURED_DEPTH || s->kind == SP_MEASURED_PROFILE;
-	double most = 0.0;
 	sp_status st;
 
 	for (size_t i = 0; i < s->n; i++) {
@@ -85,23 +145,24 @@ static sp_status check_scan(sp_measured_scan *s, sp_error *err)
 
 		if ((st = check_ranges(ranges, 5, s->where, err)) != SP_OK)
 			return st;
-		if (!(p->dose >= 0.0) || !(p->uncertainty >= 0.0))
-			return sp_fail(err, SP_BAD_INPUT, "%s: a dose is %g and its uncertainty %g, expected 0 or more",
-			               s->where, p->dose, p->uncertainty);
-		most = fmax(most, p->dose);
 	}
-	if (!(most > 0.0))
-		return sp_fail(err, SP_BAD_INPUT, "%s: all doses are 0", s->where);
-	if (s->kind == SP_MEASURED_ABSOLUTE && most > 0.1)
-		return sp_fail(err, SP_BAD_INPUT, "%s: 1 MU gives %g, expected Gy (about 0.01)", s->where, most);
-	if (s->kind == SP_MEASURED_SWEEP && most > 1.0)
-		return sp_fail(err, SP_BAD_INPUT,
-		               "%s: the dose of a sweeping gap is %g, expected at most 1, over the open "
-		               "field's",
-		               s->where, most);
+	if ((st = check_doses(s, line, err)) != SP_OK)
+		return st;
+	if (s->kind == SP_MEASURED_OUTPUT && s->n == 1)
+		return sp_fail(
+		        err, SP_BAD_INPUT,
+		        "%s: an output factor stands alone, expected rows of several fields that follow one another",
+		        s->where);
 	if (!line)
 		return SP_OK;
+	if ((st = make_line(s, err)) != SP_OK)
+		return st;
+	if (s->n > MOST_POINTS)
+		return sp_fail(err, SP_BAD_INPUT, "%s: the %s has %zu points, expected at most %d", s->where,
+		               sp_measured_kind_name(s->kind), s->n, MOST_POINTS);
 	drop_outside(s);
+	if (s->n > 0 && (st = check_doses(s, line, err)) != SP_OK) /* what is left */
+		return st;
 	if (s->n < LEAST_POINTS)
 		return sp_fail(err, SP_BAD_INPUT, "%s: the %s has %zu points in the water, expected %d or more",
 		               s->where, sp_measured_kind_name(s->kind), s->n, LEAST_POINTS);

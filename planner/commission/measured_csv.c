@@ -139,7 +139,8 @@ sp_status sp_measured_read_csv(sp_measured *m, const char *name, const char *tex
 	sp_measured_scan *s = NULL;
 	row_values now, before = {0};
 	sp_csv csv = {0};
-	sp_status st = sp_csv_parse(&csv, name, text, bytes, err);
+	size_t mark = strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* of UTF-8, as spreadsheets write it */
+	sp_status st = sp_csv_parse(&csv, name, text + mark, bytes - mark, err);
 
 	if (st == SP_OK)
 		st = find_columns(column, &csv, err);

@@ -14,7 +14,7 @@ sp_status sp_measured_read_csv(sp_measured *m, const char *name, const char *tex
 sp_status sp_measured_read_w2cad(sp_measured *m, const char *name, const char *text, sp_error *err);
 
 /* That every scan of m from `first` on can be what its kind says; sorts the points of depth doses and profiles, and
- * drops those outside the water. */
+ * drops those outside the water. A scan has a point at least. */
 sp_status sp_measured_check(sp_measured *m, size_t first, sp_error *err);
 
 #endif

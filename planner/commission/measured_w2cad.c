@@ -14,6 +14,8 @@
 typedef struct {
 	bool open, wedged, has_type, has_field, has_ssd, has_depth;
 	char axis;
+	bool has_direction;
+	double along[2]; /* a diagonal's direction, by its first point off the axis */
 	sp_measured_kind kind;
 	double field_mm[2], ssd_mm, depth_mm;
 	size_t line, promised; /* where it begins; %PNTS, 0: not told */
@@ -141,6 +143,19 @@ static sp_status begin_points(reader *r, sp_error *err)
 	return SP_OK;
 }
 
+/* The direction of a diagonal, in (-90, 90], from its first point that is off the axis. */
+static void set_direction(state *s, const double *v)
+{
+	double from_axis = hypot(v[0], v[1]), sign = v[0] < 0.0 || (v[0] == 0.0 && v[1] < 0.0) ? -1.0 : 1.0;
+
+	if (s->has_direction || from_axis <= BESIDE_MM)
+		return;
+	s->has_direction = true;
+	s->along[0] = sign * v[0] / from_axis;
+	s->along[1] = sign * v[1] / from_axis;
+	s->scan->direction_deg = atan2(s->along[1], s->along[0]) * 57.29577951308232;
+}
+
 static sp_status read_point(reader *r, const char *text, sp_error *err)
 {
 	state *s = &r->now;
@@ -160,12 +175,9 @@ static sp_status read_point(reader *r, const char *text, sp_error *err)
 	if (s->kind == SP_MEASURED_DEPTH) {
 		beside = hypot(v[0], v[1]);
 	} else if (s->axis == 'D') {
-		double deg = atan2(v[1], v[0]) * 57.29577951308232;
-
-		p.at_mm = (v[0] < 0.0 ? -1.0 : 1.0) * hypot(v[0], v[1]);
-		if (fabs(p.at_mm) > BESIDE_MM)
-			s->scan->direction_deg = deg > 90.0 ? deg - 180.0 : deg <= -90.0 ? deg + 180.0 : deg;
-		beside = 0.0;
+		set_direction(s, v);
+		p.at_mm = s->along[0] * v[0] + s->along[1] * v[1];
+		beside = fabs(s->along[0] * v[1] - s->along[1] * v[0]);
 	} else {
 		p.at_mm = s->axis == 'X' ? v[0] : v[1];
 		beside = fabs(s->axis == 'X' ? v[1] : v[0]);
@@ -191,11 +203,15 @@ static sp_status end_scan(reader *r, sp_error *err)
 	return SP_OK;
 }
 
-/* line: without blanks at its ends, not empty. */
+/* line: without blanks at its ends, not empty. Some programs write "$ STOM" and "% TYPE". */
 static sp_status read_line(reader *r, char *line, sp_error *err)
 {
-	char *value = line + strcspn(line, " \t");
+	size_t blanks = line[0] == '$' || line[0] == '%' ? strspn(line + 1, " \t") : 0;
+	char *value;
 
+	line[blanks] = line[0];
+	line += blanks;
+	value = line + strcspn(line, " \t");
 	if (strncmp(line, "$STOM", 5) == 0) {
 		if (r->now.open)
 			return WRONG(r, "$STOM before the $ENOM of the scan that begins on line %zu", r->now.line);
