@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -140,23 +141,27 @@ static void hold_others(bool hold[SP_FIT_PARAMETERS])
 		hold[differences[i].number] = false;
 }
 
-/* More than 3 standard errors off happen to one of nine parameters in 40 runs. Of the seeds 1 to 15 the first has such
- * a one (3.7); over them all the deviations from the hidden values are 0.4 to 1.4 stated errors in the root mean
- * square. Before the fit they are 5 errors off or more, so that a fit that does nothing fails. */
-static void hidden_parameters_are_found_within_their_stated_errors(void **state)
+enum { N_SCANS = 8 };
+
+/* A machine that differs from the start, what a tank tells of it, and what is found. */
+typedef struct {
+	sp_measured_scan scans[N_SCANS];
+	sp_measured m;
+	double fluence; /* hidden */
+	sp_commission found;
+} trial;
+
+static void find_hidden(trial *t, const rig *r, uint64_t seed)
 {
 	static const double output = 1.04;
-	rig *r = *state;
 	bool hold[SP_FIT_PARAMETERS];
 	int free_ones[SP_FIT_PARAMETERS] = {0};
 	double values[SP_FIT_PARAMETERS];
-	sp_measured_scan scans[8];
-	sp_measured m = {.scans = scans};
 	sp_fit_machine hidden;
-	sp_commission found;
 	sp_error err = {0};
-	double fluence;
 
+	*t = (trial){.fluence = 0.0};
+	t->m.scans = t->scans;
 	assert_int_equal(sp_fit_machine_make(&hidden, START, NULL), SP_OK);
 	sp_fit_values(values, hidden.m);
 	for (int i = 0; i < N_DIFFERENCES; i++) {
@@ -165,19 +170,40 @@ static void hidden_parameters_are_found_within_their_stated_errors(void **state)
 	}
 	sp_fit_apply(&hidden, values, free_ones);
 	hidden.m->fluence_per_mu_cm2 *= output;
-	fluence = hidden.m->fluence_per_mu_cm2;
-	add_depth_dose(&m, 50.0);
-	add_depth_dose(&m, 150.0);
-	add_profile(&m, 100.0, 0.0, 75.0, 1.5);
-	add_profile(&m, 100.0, 90.0, 75.0, 1.5);
-	add_profile(&m, 200.0, 0.0, 144.0, 4.0);
-	add_places(&m);
-	measure(&m, r, hidden.m, 2);
+	t->fluence = hidden.m->fluence_per_mu_cm2;
+	add_depth_dose(&t->m, 50.0);
+	add_depth_dose(&t->m, 150.0);
+	add_profile(&t->m, 100.0, 0.0, 75.0, 1.5);
+	add_profile(&t->m, 100.0, 90.0, 75.0, 1.5);
+	add_profile(&t->m, 200.0, 0.0, 144.0, 4.0);
+	add_places(&t->m);
+	measure(&t->m, r, hidden.m, seed);
 	hold_others(hold);
-	if (sp_commission_fit(&found, &m, &r->model, START, &(sp_commission_options){NOISE, hold}, &err) != SP_OK)
+	if (sp_commission_fit(&t->found, &t->m, &r->model, START, &(sp_commission_options){NOISE, hold}, &err) != SP_OK)
 		fail_msg("%s", err.text);
+	sp_fit_machine_finish(&hidden);
+}
+
+static void finish_trial(trial *t)
+{
+	sp_commission_finish(&t->found, t->m.n);
+	for (size_t k = 0; k < t->m.n; k++) {
+		free(t->scans[k].where);
+		free(t->scans[k].points);
+	}
+}
+
+/* More than 3 standard errors off happen to one of nine parameters in 40 runs; `test_commission 15` prints them for 15
+ * seeds, of which this one takes the second. Before the fit they are 5 errors off or more, so that a fit that does
+ * nothing fails. */
+static void hidden_parameters_are_found_within_their_stated_errors(void **state)
+{
+	const rig *r = *state;
+	trial t;
+
+	find_hidden(&t, r, 2);
 	for (int i = 0; i < N_DIFFERENCES; i++) {
-		const sp_fit_result *p = found.parameters + differences[i].number;
+		const sp_fit_result *p = t.found.parameters + differences[i].number;
 		double off = p->value - differences[i].hidden, was = p->start - differences[i].hidden;
 
 		if (p->state != SP_FIT_FOUND || !(fabs(off) <= 3.0 * p->error) || !(fabs(was) >= 5.0 * p->error))
@@ -186,20 +212,46 @@ static void hidden_parameters_are_found_within_their_stated_errors(void **state)
 			         differences[i].hidden, p->start);
 	}
 	/* superposed kernels and the start's table differ by what pencil_output takes up: 0.5 % at most */
-	assert_true(found.output_measured);
-	assert_true(fabs(found.output / fluence - 1.0) < 3.0 * found.output_error / fluence + 0.005);
+	assert_true(t.found.output_measured);
+	assert_true(fabs(t.found.output / t.fluence - 1.0) < 3.0 * t.found.output_error / t.fluence + 0.005);
+	/* the one absolute dose is known to NOISE, and what the spectrum's error makes of it comes on top */
+	assert_true(t.found.output_error > 1.02 * NOISE * t.found.output &&
+	            t.found.output_error < 0.02 * t.found.output);
 	/* noise is what is left: chi-square of 400 points has a standard deviation of 7 %, and penumbrae are given less
 	 * weight than their noise deserves */
-	assert_true(found.chi2 < 1.3 && found.chi2 > 0.5 && found.chi2_start > 3.0);
-	for (size_t k = 0; k < m.n; k++) /* 3 sigma of a point is 1.2 %, which gamma may find within 1 mm */
-		assert_true(found.after[k].n_passed >= 0.9 * (double)found.after[k].n_judged);
-	assert_string_equal(found.machine->kernel, "superposed");
-	sp_commission_finish(&found, m.n);
-	sp_fit_machine_finish(&hidden);
-	for (size_t k = 0; k < m.n; k++) {
-		free(m.scans[k].where);
-		free(m.scans[k].points);
+	assert_true(t.found.chi2 < 1.3 && t.found.chi2 > 0.5 && t.found.chi2_start > 3.0);
+	for (size_t k = 0; k < t.m.n; k++) /* 3 sigma of a point is 1.2 %, which gamma may find within 1 mm */
+		assert_true(t.found.after[k].n_passed >= 0.9 * (double)t.found.after[k].n_judged);
+	assert_string_equal(t.found.machine->kernel, "superposed");
+	finish_trial(&t);
+}
+
+/* Over seeds: deviations from the hidden values in stated errors, and their root mean square. */
+static void print_deviations(const rig *r, uint64_t n_seeds)
+{
+	double sum[N_DIFFERENCES + 1] = {0.0};
+
+	for (uint64_t seed = 1; seed <= n_seeds; seed++) {
+		trial t;
+
+		find_hidden(&t, r, seed);
+		printf("seed %2d:", (int)seed);
+		for (int i = 0; i <= N_DIFFERENCES; i++) {
+			const sp_fit_result *p = t.found.parameters + differences[i % N_DIFFERENCES].number;
+			double off = i < N_DIFFERENCES ? (p->value - differences[i].hidden) / p->error
+			                               : (t.found.output - t.fluence) / t.found.output_error;
+
+			printf(" %6.2f", off);
+			sum[i] += off * off / (double)n_seeds;
+		}
+		printf("   chi2 %.3f of leaves %.3f\n", t.found.chi2, t.found.leaves_chi2);
+		fflush(stdout);
+		finish_trial(&t);
 	}
+	for (int i = 0; i <= N_DIFFERENCES; i++)
+		printf("%-30s %.2f\n",
+		       i < N_DIFFERENCES ? sp_fit_parameters[differences[i].number].name : "fluence_per_mu_cm2",
+		       sqrt(sum[i]));
 }
 
 /* A depth dose of one field tells the spectrum, and nothing of spot, head scatter off the axis and leaves. */
@@ -239,12 +291,18 @@ static void what_was_not_measured_is_held_and_said(void **state)
 	free(scans[0].points);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	void *state = NULL;
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(hidden_parameters_are_found_within_their_stated_errors),
 	        cmocka_unit_test(what_was_not_measured_is_held_and_said),
 	};
 
+	if (argc == 2) { /* test_commission SEEDS */
+		if (set_up(&state) == 0)
+			print_deviations(state, strtoull(argv[1], NULL, 10));
+		return tear_down(&state);
+	}
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

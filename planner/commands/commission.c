@@ -107,6 +107,10 @@ static int parse(options *o, int argc, char **argv)
 		return sp_command_usage("commission", "'%s' is not understood", argv[optind]) + 1;
 	if (!o->machine || !o->measured || !o->output)
 		return sp_command_usage("commission", "MACHINE, --measured DIR and -o NEW.yaml are needed") + 1;
+	if (strlen(o->output) >= 5 && strcmp(o->output + strlen(o->output) - 5, ".json") == 0)
+		return sp_command_usage("commission", "-o %s would be overwritten by the curves: name it .yaml",
+		                        o->output) +
+		       1;
 	return 0;
 }
 

@@ -12,8 +12,9 @@
 #define STEP 0.1           /* of a difference, in widths of a parameter: far above the rounding of the doses */
 #define CLOSE_ENOUGH 0.002 /* in widths */
 #define MOST_STEPS 30
-#define KNOWN 0.5   /* in widths: a parameter known worse is held */
-#define BEYOND 50.0 /* in widths: nothing was measured that a parameter changes */
+#define KNOWN 0.5        /* in widths: a parameter known worse is held */
+#define FEW_DEGREES 20.0 /* of freedom: their chi-square may be small by chance, so that it makes no error smaller */
+#define BEYOND 50.0      /* in widths: nothing was measured that a parameter changes */
 
 typedef struct {
 	const sp_measured *measured;
@@ -29,6 +30,9 @@ typedef struct {
 	double *computed; /* room for the points of the largest scan */
 	sp_progress progress;
 	size_t n_evaluated;
+	/* what the beam's scans have told: parameters, and their covariance in widths */
+	size_t n_beam, beam[SP_FIT_PARAMETERS];
+	double covariance[SP_FIT_PARAMETERS * SP_FIT_PARAMETERS];
 } job;
 
 static bool takes_part(const job *j, const sp_measured_scan *s)
@@ -124,10 +128,16 @@ static bool at_limit(const sp_fit_parameter *p, double value)
 	return value <= p->low || value >= p->high;
 }
 
+/* What a covariance of residuals with unit variance is multiplied by. */
+static double spread(double chi2, size_t degrees)
+{
+	return (double)degrees < FEW_DEGREES ? fmax(chi2, 1.0) : chi2;
+}
+
 static sp_status fit_chosen(job *j, sp_commission *out, double *chi2_start, double *chi2, sp_error *err)
 {
 	size_t n = j->n_columns, degrees = j->n_residuals - n - (j->leaves ? 0 : j->n_scans);
-	double u[SP_FIT_PARAMETERS] = {0}, covariance[SP_FIT_PARAMETERS * SP_FIT_PARAMETERS] = {0};
+	double u[SP_FIT_PARAMETERS] = {0}, covariance[SP_FIT_PARAMETERS * SP_FIT_PARAMETERS] = {0}, scale;
 	sp_least_squares_result r = {.u = u, .covariance = covariance};
 	sp_least_squares p = problem(j);
 	sp_status st = sp_least_squares_fit(&r, &p, err);
@@ -136,15 +146,22 @@ static sp_status fit_chosen(job *j, sp_commission *out, double *chi2_start, doub
 		return st;
 	*chi2_start = r.chi2_start / (double)degrees;
 	*chi2 = r.chi2 / (double)degrees;
+	scale = spread(*chi2, degrees);
+	if (!j->leaves) {
+		j->n_beam = n;
+		memcpy(j->beam, j->columns, n * sizeof *j->beam);
+		for (size_t k = 0; k < n * n; k++)
+			j->covariance[k] = scale * covariance[k];
+	}
 	apply(j, u);
 	for (size_t k = 0; k < n; k++) {
 		size_t i = j->columns[k];
 		sp_fit_result *f = out->parameters + i;
 
 		f->value = fmin(fmax(j->values[i], sp_fit_parameters[i].low), sp_fit_parameters[i].high);
-		f->error = sqrt(covariance[k * n + k] * *chi2) * sp_fit_parameters[i].width;
+		f->error = sqrt(covariance[k * n + k] * scale) * sp_fit_parameters[i].width;
 		if (at_limit(sp_fit_parameters + i, j->values[i]))
-			f->state = SP_FIT_AT_LIMIT;
+			*f = (sp_fit_result){SP_FIT_AT_LIMIT, f->start, f->value, INFINITY};
 		j->values[i] = f->value;
 	}
 	out->n_free += n;
@@ -204,46 +221,88 @@ static sp_status match_kernels(job *j, const char *machine, sp_error *err)
 	return st;
 }
 
+/* Doses of a monitor unit against the computed ones. */
+typedef struct {
+	size_t n;
+	double factor; /* measured over computed, weighted mean */
+	double weight; /* 1 over its variance */
+	double chi2;
+} absolute_doses;
+
+static sp_status judge_absolute(absolute_doses *out, const job *j, sp_error *err)
+{
+	double up = 0.0, down = 0.0, squares = 0.0, gy;
+
+	*out = (absolute_doses){0};
+	for (size_t k = 0; k < j->measured->n; k++) {
+		const sp_measured_scan *s = j->measured->scans + k;
+		double sigma;
+		sp_status st;
+
+		if (s->kind != SP_MEASURED_ABSOLUTE)
+			continue;
+		if ((st = sp_scan_dose(&gy, j->model, j->fit.m, s, err)) != SP_OK)
+			return st;
+		sigma = sp_point_sigma(s, 0, j->o->uncertainty);
+		up += gy * s->points[0].dose / (sigma * sigma);
+		down += gy * gy / (sigma * sigma);
+		squares += pow(s->points[0].dose / sigma, 2.0);
+		out->n++;
+	}
+	if (out->n)
+		*out = (absolute_doses){out->n, up / down, down, fmax(squares - up * up / down, 0.0)};
+	return SP_OK;
+}
+
+/* What the errors of the beam's parameters make of the factor: its variance. */
+static sp_status variance_by_beam(double *out, job *j, double factor, sp_error *err)
+{
+	double slope[SP_FIT_PARAMETERS], values[SP_FIT_PARAMETERS];
+	sp_status st = SP_OK;
+
+	memcpy(values, j->values, sizeof values);
+	for (size_t k = 0; st == SP_OK && k < j->n_beam; k++) {
+		absolute_doses moved = {0};
+
+		values[j->beam[k]] += STEP * sp_fit_parameters[j->beam[k]].width;
+		sp_fit_apply(&j->fit, values, j->free);
+		st = judge_absolute(&moved, j, err);
+		slope[k] = (moved.factor - factor) / STEP;
+		values[j->beam[k]] = j->values[j->beam[k]];
+	}
+	sp_fit_apply(&j->fit, j->values, j->free);
+	*out = 0.0;
+	for (size_t a = 0; st == SP_OK && a < j->n_beam; a++)
+		for (size_t b = 0; b < j->n_beam; b++)
+			*out += slope[a] * slope[b] * j->covariance[a * j->n_beam + b];
+	return st;
+}
+
 /* Photons of a monitor unit, from absolute doses or the file's reference. Everything else is fitted to doses of any
  * scale, so that this comes last and changes nothing of it. */
 static sp_status fit_output(job *j, sp_commission *out, sp_error *err)
 {
-	double up = 0.0, down = 0.0, chi2 = 0.0, gy;
-	size_t n = 0;
-	sp_status st = SP_OK;
+	absolute_doses doses;
+	double gy, by_beam = 0.0;
+	sp_status st = judge_absolute(&doses, j, err);
 
-	for (int pass = 0; st == SP_OK && pass < 2; pass++)
-		for (size_t k = 0; st == SP_OK && k < j->measured->n; k++) {
-			const sp_measured_scan *s = j->measured->scans + k;
-
-			if (s->kind != SP_MEASURED_ABSOLUTE ||
-			    (st = sp_scan_dose(&gy, j->model, j->fit.m, s, err)) != SP_OK)
-				continue;
-			double w = gy / sp_point_sigma(s, 0, j->o->uncertainty), f = s->points[0].dose / gy;
-
-			if (pass == 0) {
-				up += w * w * f;
-				down += w * w;
-				n++;
-			} else {
-				chi2 += pow(w * (f - up / down), 2.0);
-			}
-		}
 	if (st != SP_OK)
 		return st;
 	out->output_start = j->fit.m->fluence_per_mu_cm2;
-	out->output_measured = n > 0;
-	if (n == 0) {
+	out->output_measured = doses.n > 0;
+	if (doses.n == 0) {
 		if ((st = reference_dose(&gy, j, j->fit.m, err)) != SP_OK)
 			return st;
-		up = j->fit.m->reference.gy_per_mu;
-		down = gy;
+		doses.factor = j->fit.m->reference.gy_per_mu / gy;
+	} else {
+		double own = (doses.n > 1 ? fmax(1.0, doses.chi2 / (double)(doses.n - 1)) : 1.0) / doses.weight;
+
+		if ((st = variance_by_beam(&by_beam, j, doses.factor, err)) != SP_OK)
+			return st;
+		out->output_error = out->output_start * sqrt(own + by_beam);
 	}
-	j->fit.m->fluence_per_mu_cm2 *= up / down;
+	j->fit.m->fluence_per_mu_cm2 *= doses.factor;
 	out->output = j->fit.m->fluence_per_mu_cm2;
-	if (n > 0)
-		out->output_error =
-		        out->output_start / sqrt(down) * (n > 1 ? fmax(1.0, sqrt(chi2 / (double)(n - 1))) : 1.0);
 	return SP_OK;
 }
 

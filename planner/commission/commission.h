@@ -11,8 +11,9 @@ typedef enum { SP_FIT_FOUND, SP_FIT_HELD, SP_FIT_AT_LIMIT, SP_FIT_NOT_MEASURED }
 typedef struct {
 	sp_fit_state state;
 	double start, value;
-	double error; /* standard, of a found value: from the covariance, by the reduced chi-square; of a held one: what
-	                 it would be, by the uncertainties that were assumed */
+	double error; /* standard, of a found value: from the covariance, by the reduced chi-square (with fewer than 20
+	                 degrees of freedom only where that is above 1); of a held one: what it would be, by the
+	                 uncertainties that were assumed; INFINITY at a limit, where it is none */
 } sp_fit_result;
 
 /* A scan under a machine: the measured points' scale is that which fits best, 1 for absolute doses and sweeps. */
@@ -41,7 +42,8 @@ typedef struct {
 	double chi2_start, chi2; /* reduced, of the beam's scans; 0 without any */
 	double leaves_chi2;      /* of the sweeps; 0 without */
 	size_t n_points, n_free;
-	double output_start, output, output_error; /* fluence_per_mu_cm2; its error 0 where it only follows the file's
+	double output_start, output, output_error; /* fluence_per_mu_cm2; its error, that of the beam's parameters
+	                                              included, 0 where it only follows the file's
 	                                              reference */
 	bool output_measured;
 	sp_scan_result *before, *after; /* one a scan */

@@ -45,8 +45,11 @@ void sp_fit_values(double out[SP_FIT_PARAMETERS], const sp_machine *m)
 	out[SP_FIT_TRANSMISSION] = m->mlc ? m->mlc->transmission : 0.0;
 }
 
-static double in_range(const double values[SP_FIT_PARAMETERS], int i)
+/* What is not fitted stays as it is, also where it lies outside the range of the fit. */
+static double in_range(const double values[SP_FIT_PARAMETERS], const int free[SP_FIT_PARAMETERS], int i)
 {
+	if (!free[i])
+		return values[i];
 	return fmin(fmax(values[i], sp_fit_parameters[i].low), sp_fit_parameters[i].high);
 }
 
@@ -58,7 +61,7 @@ static double fluence_factor(double radius_mm, const double values[SP_FIT_PARAME
 	double before_mm = 0.0, before = 1.0;
 
 	for (int i = SP_FIT_FLUENCE_50; i <= SP_FIT_FLUENCE_200; i++) {
-		double at_mm = RADIUS_STEP_MM * (i - SP_FIT_FLUENCE_50 + 1), at = in_range(values, i);
+		double at_mm = RADIUS_STEP_MM * (i - SP_FIT_FLUENCE_50 + 1), at = in_range(values, free, i);
 
 		if (!free[i])
 			continue;
@@ -75,19 +78,19 @@ void sp_fit_apply(sp_fit_machine *f, const double values[SP_FIT_PARAMETERS], con
 	sp_machine *m = f->m;
 	sp_machine_source *s = &m->source;
 
-	s->spectrum.electron_mev = in_range(values, SP_FIT_ELECTRON_MEV);
-	s->spectrum.aluminium_g_cm2 = in_range(values, SP_FIT_ALUMINIUM);
-	m->source_fwhm_mm[0] = in_range(values, SP_FIT_SPOT_X);
-	m->source_fwhm_mm[1] = in_range(values, SP_FIT_SPOT_Y);
-	s->extra_focal.share = in_range(values, SP_FIT_SHARE);
-	s->extra_focal.sigma_mm = in_range(values, SP_FIT_SIGMA);
+	s->spectrum.electron_mev = in_range(values, free, SP_FIT_ELECTRON_MEV);
+	s->spectrum.aluminium_g_cm2 = in_range(values, free, SP_FIT_ALUMINIUM);
+	m->source_fwhm_mm[0] = in_range(values, free, SP_FIT_SPOT_X);
+	m->source_fwhm_mm[1] = in_range(values, free, SP_FIT_SPOT_Y);
+	s->extra_focal.share = in_range(values, free, SP_FIT_SHARE);
+	s->extra_focal.sigma_mm = in_range(values, free, SP_FIT_SIGMA);
 	for (unsigned i = 0; i < s->n_radii; i++)
 		s->fluence[i] = f->fluence[i] * fluence_factor(s->radius_mm[i], values, free);
-	s->electrons.share = in_range(values, SP_FIT_ELECTRONS);
-	s->output_per_mm = in_range(values, SP_FIT_OUTPUT_PER_MM);
+	s->electrons.share = in_range(values, free, SP_FIT_ELECTRONS);
+	s->output_per_mm = in_range(values, free, SP_FIT_OUTPUT_PER_MM);
 	if (m->mlc && m->leaves) {
-		m->leaves->leaf_gap_mm = m->mlc->leaf_gap_mm = in_range(values, SP_FIT_LEAF_GAP);
-		m->leaves->transmission = m->mlc->transmission = in_range(values, SP_FIT_TRANSMISSION);
+		m->leaves->leaf_gap_mm = m->mlc->leaf_gap_mm = in_range(values, free, SP_FIT_LEAF_GAP);
+		m->leaves->transmission = m->mlc->transmission = in_range(values, free, SP_FIT_TRANSMISSION);
 	}
 }
 

@@ -42,7 +42,7 @@ typedef struct {
 /* The values that a machine has. Its fluence is what relative ones refer to: 1. */
 void sp_fit_values(double out[SP_FIT_PARAMETERS], const sp_machine *m);
 
-/* Sets a machine to values, each brought into its range. free: parameters that are fitted; a radius of the fluence that
+/* Sets a machine to values, those that are fitted (free) brought into their ranges; a radius of the fluence that
  * is not goes with the free one nearest inside it. */
 void sp_fit_apply(sp_fit_machine *f, const double values[SP_FIT_PARAMETERS], const int free[SP_FIT_PARAMETERS]);
 

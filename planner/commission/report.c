@@ -24,8 +24,8 @@ static void print_parameters(const sp_commission *c)
 		if (!shown(c, i))
 			continue;
 		printf("%-34s %12.5g %12.5g ", sp_fit_parameters[i].name, r->start, r->value);
-		if (r->state == SP_FIT_FOUND || r->state == SP_FIT_AT_LIMIT)
-			printf("%12.2g %s\n", r->error, r->state == SP_FIT_FOUND ? "" : state_of(r));
+		if (r->state == SP_FIT_FOUND)
+			printf("%12.2g\n", r->error);
 		else if (r->error > 0.0 && isfinite(r->error))
 			printf("%12s %s (would be known to %.2g)\n", "", state_of(r), r->error);
 		else

@@ -79,6 +79,7 @@ def test_wrong_use_and_input_is_one_sentence(tmp_path):
     for arguments, say in (
             (('generic-6mv',), 'are needed'),
             (('generic-6mv', '--measured', tmp_path / 'empty', '-o', new), 'holds no measurements'),
+            (('generic-6mv', '--measured', tmp_path / 'tank', '-o', tmp_path / 'new.json'), 'name it .yaml'),
             (('no-such', '--measured', tmp_path / 'tank', '-o', new), "no machine is called 'no-such'"),
             (('generic-6mv', '--measured', tmp_path / 'none', '-o', new), 'No such file'),
             (('generic-6mv', '--measured', tmp_path / 'tank', '-o', new, '--hold', 'nothing'), 'no good value'),
