@@ -217,6 +217,8 @@ static void wrong_files_are_refused_with_what_was_expected(void **state)
 	        {NULL, W2CAD_DEPTH "$ENOM\n$STOM\n%TYPE OPD\n%SSD 1000\n%FLSZ 40*40\n%PNTS 3\n<0 0 10 1>\n$ENOM\n",
 	         "has 1 points, and %PNTS says 3"},
 	        {NULL, "$STOM\n%TYPE OPP\n%AXIS X\n%SSD 1000\n%FLSZ 40*40\n<0 20 10 1>\n", "20 mm beside the axis"},
+	        {NULL, "$STOM\n%TYPE WDD\n%SSD 1000\n%FLSZ 40*40\n<0 0 10 1>\n%TYPE OPD\n<0 0 20 1>\n$ENOM\n",
+	         "%TYPE after the scan's first point"},
 	        {NULL, "$STOM\n%TYPE DPR\n%SSD 1000\n%FLSZ 40*40\n<-9 -9 10 1>\n<10 0 10 1>\n", "mm beside the axis"},
 	        {NULL,
 	         "$STOM\n%TYPE OPP\n%AXIS X\n%SSD 1000\n%FLSZ 40*40\n<-30 0 90 1>\n<-10 0 80 9>\n<0 0 70 9>\n"

@@ -93,6 +93,8 @@ static sp_status read_key(reader *r, const char *key, const char *value, sp_erro
 	state *s = &r->now;
 	double v;
 
+	if (s->n > 0) /* points have begun: their scan was made by the keys before them */
+		return WRONG(r, "%.40s after the scan's first point, expected it before", key);
 	if (strcmp(key, "%TYPE") == 0)
 		return read_type(r, value, err);
 	if (strcmp(key, "%BMTY") == 0 && strcmp(value, "PHO") != 0)
