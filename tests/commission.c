@@ -291,11 +291,51 @@ static void what_was_not_measured_is_held_and_said(void **state)
 	free(scans[0].points);
 }
 
+/* Three gaps and two parameters leave one degree of freedom: points that happen to agree say nothing of their errors.
+ * Without noise the leaf gap's and the transmission's are those of points known to NOISE. */
+static void points_that_agree_by_chance_make_no_error_small(void **state)
+{
+	rig *r = *state;
+	bool hold[SP_FIT_PARAMETERS];
+	int free_ones[SP_FIT_PARAMETERS] = {[SP_FIT_LEAF_GAP] = 1, [SP_FIT_TRANSMISSION] = 1};
+	double values[SP_FIT_PARAMETERS], dose[3];
+	sp_measured_scan scans[3];
+	sp_measured m = {.scans = scans};
+	sp_fit_machine hidden;
+	sp_commission found;
+	sp_error err = {0};
+
+	assert_int_equal(sp_fit_machine_make(&hidden, START, NULL), SP_OK);
+	sp_fit_values(values, hidden.m);
+	values[SP_FIT_LEAF_GAP] = 2.1;
+	values[SP_FIT_TRANSMISSION] = 0.02;
+	sp_fit_apply(&hidden, values, free_ones);
+	add_places(&m);
+	m.scans += 2; /* the sweeps alone */
+	m.n = 1;
+	assert_int_equal(sp_scan_dose(dose, &r->model, hidden.m, m.scans, NULL), SP_OK);
+	for (size_t i = 0; i < 3; i++)
+		m.scans->points[i].dose = dose[i];
+	hold_others(hold);
+	if (sp_commission_fit(&found, &m, &r->model, START, &(sp_commission_options){NOISE, hold}, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	assert_true(fabs(found.parameters[SP_FIT_TRANSMISSION].value - 0.02) < 1e-5);
+	assert_true(found.parameters[SP_FIT_TRANSMISSION].error > 0.5 * NOISE * 0.02);
+	assert_true(found.parameters[SP_FIT_LEAF_GAP].error > 0.5 * NOISE * 10.0 / 2.0);
+	sp_commission_finish(&found, m.n);
+	sp_fit_machine_finish(&hidden);
+	for (size_t k = 0; k < 3; k++) {
+		free(scans[k].where);
+		free(scans[k].points);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	void *state = NULL;
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(hidden_parameters_are_found_within_their_stated_errors),
+	        cmocka_unit_test(points_that_agree_by_chance_make_no_error_small),
 	        cmocka_unit_test(what_was_not_measured_is_held_and_said),
 	};
 
