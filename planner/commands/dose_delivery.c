@@ -21,10 +21,15 @@ static double outside_mm(const sp_grid *g, const double at_mm[3])
 	return sqrt(sum);
 }
 
+/* 0 where there is no case or it does not say. */
+static unsigned fractions_of(const sp_case *c)
+{
+	return c && c->prescription.present ? c->prescription.fractions : 0;
+}
+
 sp_status sp_dose_check_delivery(unsigned *fractions, const sp_plan_content *plan, const sp_case *c, sp_error *err)
 {
-	const sp_prescription *p = &c->prescription;
-	unsigned of_case = p->present && p->fractions > 0 ? (unsigned)p->fractions : 0;
+	unsigned of_case = fractions_of(c), of_plan = plan->fractions ? plan->fractions : fractions_of(plan->c);
 
 	for (size_t i = 0; i < plan->delivery->n_beams; i++) {
 		const double *at = plan->delivery->beams[i].isocentre_mm;
@@ -37,11 +42,11 @@ sp_status sp_dose_check_delivery(unsigned *fractions, const sp_plan_content *pla
 			        "the plan is for another patient (scripts/rtplan2h5 --isocentre moves one)",
 			        i, at[0], at[1], at[2], far);
 	}
-	*fractions = plan->fractions ? plan->fractions : of_case ? of_case : 1;
-	if (plan->fractions && of_case && plan->fractions != of_case)
+	*fractions = of_plan ? of_plan : of_case ? of_case : 1;
+	if (of_plan && of_case && of_plan != of_case)
 		sp_log_warning("the plan is for %u fractions, the case's prescription for %u: the dose is that of %u",
-		               plan->fractions, of_case, plan->fractions);
-	if (!plan->fractions && !of_case)
+		               of_plan, of_case, of_plan);
+	if (!of_plan && !of_case)
 		sp_log_info("neither plan nor case says how many fractions: the dose is that of one");
 	return SP_OK;
 }

@@ -95,9 +95,7 @@ static sp_status make_plan(sp_fluence_plan **plan, sp_delivered_plan **delivered
                            const sp_case *c, const sp_protocol *protocol, double dose_gy, const sp_machine *machine,
                            const sp_matter *matter, sp_device *device, sp_error *err)
 {
-	unsigned fractions = protocol && protocol->fractions ? protocol->fractions
-	                     : c->prescription.present       ? c->prescription.fractions
-	                                                     : 0;
+	unsigned fractions = sp_plan_fractions(a, c, protocol);
 	sp_status st;
 
 	if (!a->deliver)

@@ -75,6 +75,10 @@ sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_er
 /* One line with the structures that the protocol's limits were matched to by another name than theirs. */
 void sp_plan_say_names(const sp_case *c, const sp_protocol *p);
 
+/* In how many fractions the plan is given: the protocol's where the command line names it or the case does not say,
+ * else the case's; 0: neither says. */
+unsigned sp_plan_fractions(const sp_plan_arguments *a, const sp_case *c, const sp_protocol *p);
+
 /* What the plan is made for stands in its prescription, so that it is judged by that later. */
 sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy,
                             sp_error *err);

@@ -23,24 +23,33 @@ static bool is_new(const sp_plan_arguments *a, const sp_protocol *p)
 	return a->protocol && p && p->dose_gy > 0.0;
 }
 
+unsigned sp_plan_fractions(const sp_plan_arguments *a, const sp_case *c, const sp_protocol *p)
+{
+	unsigned own = c->prescription.present ? c->prescription.fractions : 0;
+
+	return p && p->fractions && (a->protocol || !own) ? p->fractions : own;
+}
+
 sp_status sp_plan_prescribe(sp_case *c, const sp_plan_arguments *a, const sp_protocol *p, double dose_gy, sp_error *err)
 {
 	sp_prescription *rx = &c->prescription;
+	const unsigned fractions = sp_plan_fractions(a, c, p);
 	char *name = NULL;
+
+	if (rx->present && rx->fractions && p && p->fractions && rx->fractions != p->fractions)
+		sp_log_warning("%s is for %u fractions; the plan is judged by %s, for %u%s", a->case_path,
+		               rx->fractions, p->name, p->fractions,
+		               a->protocol ? "" : ", and delivered in the case's own");
 
 	if (a->protocol) {
 		/* a file is found again from any folder; what is no file is a shipped name */
 		if (!(name = strcmp(a->protocol, p->name) ? realpath(a->protocol, NULL) : NULL) &&
 		    !(name = sp_copy_text(a->protocol)))
 			return sp_fail(err, SP_NO_MEMORY, "out of memory for the name of a protocol");
-		if (rx->present && rx->fractions && p->fractions && rx->fractions != p->fractions)
-			sp_log_warning("%s is for %u fractions; the plan is judged by %s, for %u", a->case_path,
-			               rx->fractions, p->name, p->fractions);
 		free(rx->protocol);
 		rx->protocol = name;
-		if (p->fractions)
-			rx->fractions = p->fractions;
 	}
+	rx->fractions = fractions;
 	rx->present = true;
 	rx->dose_gy = dose_gy;
 	return SP_OK;
@@ -102,12 +111,10 @@ void sp_plan_finish_robust(sp_plan_robust *r)
 
 sp_status sp_plan_set_earlier(sp_plan_arguments *a, const sp_case *c, const sp_protocol *p, sp_error *err)
 {
-	unsigned own = c->prescription.present ? c->prescription.fractions : 0;
-
 	if (!a->earlier.path)
 		return SP_OK;
 	a->plan.earlier = &a->earlier;
-	a->plan.fractions = p && p->fractions && (a->protocol || !own) ? p->fractions : own;
+	a->plan.fractions = sp_plan_fractions(a, c, p);
 	return a->plan.fractions
 	               ? SP_OK
 	               : sp_fail(err, SP_BAD_INPUT,
