@@ -1,5 +1,6 @@
 /* The options of `spineplan plan`. */
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +77,17 @@ static bool read_count(size_t *out, const char *text, uint64_t low, uint64_t hig
 
 	*out = good ? (size_t)n : 0;
 	return good;
+}
+
+/* No gantry goes through 180 degrees (delivery_check.h), from where the first angle is counted here, clockwise. */
+static bool arc_crosses_stop(const double arc_deg[2])
+{
+	const double slack_deg = 1e-6;
+	double start = fmod(arc_deg[0] - 180.0, 360.0), span = fmod(arc_deg[1] - arc_deg[0], 360.0);
+
+	start = start < 0.0 ? start + 360.0 : start;
+	span = span <= 0.0 ? span + 360.0 : span;
+	return start + span > 360.0 + slack_deg;
 }
 
 /* An option that the plan asked for would not heed, and what it is for. */
@@ -170,7 +182,7 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 			good = read_count(&a->delivery.arcs, optarg, 1, 3);
 			break;
 		case 'A':
-			good = sp_option_list(a->delivery.arc_deg, 2, optarg) == 2;
+			good = sp_option_angles(a->delivery.arc_deg, 2, optarg) == 2;
 			break;
 		case 'l':
 			a->mlc = optarg;
@@ -276,6 +288,11 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 		                        "Carlo doses anyway: leave out --engine mc");
 	if (finds_unheeded(&unheeded, &needs, a))
 		return sp_command_usage("plan", "--%s is for %s", sp_option_name(options, unheeded), needs);
+	if (arc_crosses_stop(a->delivery.arc_deg))
+		return sp_command_usage("plan",
+		                        "--arc %g,%g goes clockwise through 180 degrees, where gantries stop; 181,179 "
+		                        "is all round",
+		                        a->delivery.arc_deg[0], a->delivery.arc_deg[1]);
 	if (a->given['S'] && !a->plan.montecarlo && !a->deliver) /* a script may give it to every plan */
 		sp_log_warning("--seed changes nothing: a fluence plan by pencil beam has no random numbers");
 	if (sp_command_keeps_inputs("plan", a->plan_path, (const char *const[]){a->case_path, a->protocol, a->machine},
