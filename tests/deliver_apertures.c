@@ -182,6 +182,62 @@ static void pairs_that_would_cross_stay_a_least_gap_apart(void **state)
 	finish_rig(&r);
 }
 
+/* A field of `rectangle` in bixels of 5 mm, under leaves with boundaries_mm from_mm on, each width_mm wide. */
+static void complete_under(rig *r, const double rectangle[4], double from_mm, double width_mm, size_t n_pairs)
+{
+	const sp_beam_setup setup = {0.0, 0.0, 0.0, {0, 0, 0}};
+	double boundaries_mm[101];
+	sp_error err = {0};
+
+	*r = (rig){0};
+	for (size_t k = 0; k <= n_pairs; k++)
+		boundaries_mm[k] = from_mm + width_mm * (double)k;
+	assert_int_equal(sp_machine_read(&r->machine, "generic-6mv", &err), SP_OK);
+	assert_int_equal(sp_mlc_reshape(r->machine->mlc, boundaries_mm, n_pairs, &err), SP_OK);
+	assert_int_equal(sp_beam_set_rectangle(&r->bixels, &setup, 1000, "HFS", 5, rectangle, &err), SP_OK);
+	assert_int_equal(sp_fields_create(&r->fields, r->machine, r->bixels, 1, &err), SP_OK);
+	assert_int_equal(sp_field_make(&r->fields->fields[0], 1, 1, &err), SP_OK);
+	r->fields->fields[0].intervals[0] = (sp_interval){.least_mu = 1.0};
+	if (sp_fields_complete(r->fields, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(sp_aperture_map_create(&r->map, r->fields, 1.0, &err), SP_OK);
+}
+
+/* Five leaves of 1 mm to a row of bixels: all of them open, every bixel but those at the edges has the whole MU. */
+static void leaves_much_narrower_than_bixels_cover_all_rows(void **state)
+{
+	double *weights;
+	rig r;
+
+	(void)state;
+	complete_under(&r, (double[]){-25, 35, -20, 20}, -50.0, 1.0, 100);
+	weights = calloc(r.bixels->n_bixels, sizeof *weights);
+	r.map->map.weights(r.map, weights, r.map->x);
+	assert_int_equal(r.fields->fields[0].n_pairs, 40);
+	for (size_t b = 0; b < r.bixels->n_bixels; b++)
+		assert_true(fabs(weights[b] - 1.0) < 1e-9);
+	free(weights);
+	finish_rig(&r);
+}
+
+/* Beyond the last leaf nothing would shape the field: the jaws have to cover what is there. */
+static void jaws_open_no_farther_than_leaves_and_field_reach(void **state)
+{
+	const sp_field *f;
+	rig r;
+
+	(void)state;
+	complete_under(&r, (double[]){-25, 35, -70, 60}, -50.0, 5.0, 20);
+	f = &r.fields->fields[0];
+	assert_int_equal(f->n_pairs, 20);
+	assert_true(fabs(f->jaws_mm[2] + 50.0) < 1e-9 && fabs(f->jaws_mm[3] - 50.0) < 1e-9);
+	assert_true(fabs(f->jaws_mm[0] + 25.0) < 1e-9 && fabs(f->jaws_mm[1] - 35.0) < 1e-9);
+	finish_rig(&r);
+	complete_under(&r, (double[]){-25, 35, -210, 60}, -250.0, 5.0, 100); /* the largest field is 400 mm */
+	assert_true(fabs(r.fields->fields[0].jaws_mm[2] + 200.0) < 1e-9);
+	finish_rig(&r);
+}
+
 /* A fluence that is three apertures exactly is found again in three. */
 static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 {
@@ -218,6 +274,27 @@ static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 	sp_segments_finish(&s);
 	free(wanted);
 	free(got);
+	finish_rig(&r);
+}
+
+/* As many segments as the machine has control points for, two each, however many more would come nearer. */
+static void a_field_gets_no_more_segments_than_control_points_allow(void **state)
+{
+	double *wanted;
+	sp_segments s;
+	sp_error err = {0};
+	rig r;
+
+	(void)state;
+	make_rig(&r, false, false);
+	r.machine->limits.max_control_points = 7;
+	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
+	for (size_t b = 0; b < r.bixels->n_bixels; b++)
+		wanted[b] = 20.0 + 7.0 * (double)(b * 11 % 13);
+	assert_int_equal(sp_sequence(&s, r.fields, wanted, 50, 1.0, &err), SP_OK);
+	assert_int_equal(s.n, 3);
+	sp_segments_finish(&s);
+	free(wanted);
 	finish_rig(&r);
 }
 
@@ -280,7 +357,10 @@ int main(void)
 	        cmocka_unit_test(the_fluence_is_what_the_openings_let_through),
 	        cmocka_unit_test(the_gradient_by_leaf_ends_and_monitor_units_is_right),
 	        cmocka_unit_test(pairs_that_would_cross_stay_a_least_gap_apart),
+	        cmocka_unit_test(leaves_much_narrower_than_bixels_cover_all_rows),
+	        cmocka_unit_test(jaws_open_no_farther_than_leaves_and_field_reach),
 	        cmocka_unit_test(a_sequence_of_few_apertures_is_near_the_fluence),
+	        cmocka_unit_test(a_field_gets_no_more_segments_than_control_points_allow),
 	        cmocka_unit_test(leaves_of_an_arc_are_made_slow_enough),
 	        cmocka_unit_test(apertures_become_control_points),
 	};

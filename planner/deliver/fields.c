@@ -67,12 +67,24 @@ static void place(double *along, double *across, const sp_field *f, const sp_bea
 	*across = f->turned ? -(double)b->x_mm[i] : (double)b->y_mm[i];
 }
 
+/* Cuts an extent along axis a (0: along the leaves) to what the machine has there. */
+static void cut_extent(double *low, double *high, double least, double most, const char *way, const char *what)
+{
+	if (*low >= least - 1e-6 && *high <= most + 1e-6)
+		return;
+	sp_log_warning("a field goes from %.0f to %.0f mm %s the leaves, %s from %.0f to %.0f mm: its edges are left "
+	               "out; another collimator angle may help",
+	               *low, *high, way, what, least, most);
+	*low = fmax(*low, least);
+	*high = fmin(*high, most);
+}
+
 /* The window and the pairs that cover the bixels of all beams that the field uses. */
 static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *used, sp_error *err)
 {
 	const sp_mlc *mlc = set->machine->mlc;
 	double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY}, half = 0.5 * set->bixel_mm, middle,
-	       beyond;
+	       beyond, reach = fmin(mlc->overtravel_mm, mlc->max_position_mm); /* of both banks, to either side */
 	size_t last;
 
 	for (size_t b = 0; b < set->bixels->n_beams; b++)
@@ -94,13 +106,22 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 		low[0] = middle - 0.5 * mlc->max_span_mm;
 		high[0] = middle + 0.5 * mlc->max_span_mm;
 	}
+	cut_extent(&low[0], &high[0], -reach, reach, "along", "whose ends go");
+	cut_extent(&low[1], &high[1], mlc->boundaries_mm[0], mlc->boundaries_mm[mlc->n_pairs], "across", "which lie");
+	for (int a = 0; a < 2; a++) {
+		double most = 0.5 * set->machine->limits.max_field_mm[a];
+
+		cut_extent(&low[a], &high[a], -most, most, a ? "across" : "along", "while the jaws open");
+	}
+	if (!(high[0] > low[0] && high[1] > low[1]))
+		return sp_fail(err, SP_BAD_INPUT, "the target lies outside the leaves of %s", mlc->name);
 	f->jaws_mm[0] = fmin(low[0], set->machine->limits.jaw_overtravel_mm[0]);
 	f->jaws_mm[1] = fmax(high[0], -set->machine->limits.jaw_overtravel_mm[0]);
 	f->jaws_mm[2] = fmin(low[1], set->machine->limits.jaw_overtravel_mm[1]);
 	f->jaws_mm[3] = fmax(high[1], -set->machine->limits.jaw_overtravel_mm[1]);
 	beyond = fmin(BEYOND_JAW_MM, 0.5 * (mlc->max_span_mm - (high[0] - low[0])));
-	f->low_mm = fmax(low[0] - beyond, -mlc->overtravel_mm);
-	f->high_mm = fmin(high[0] + beyond, mlc->overtravel_mm);
+	f->low_mm = fmax(low[0] - beyond, -reach);
+	f->high_mm = fmin(high[0] + beyond, reach);
 	for (f->first_pair = 0; f->first_pair < mlc->n_pairs && mlc->boundaries_mm[f->first_pair + 1] <= low[1] + 1e-6;)
 		f->first_pair++;
 	for (last = f->first_pair; last < mlc->n_pairs && mlc->boundaries_mm[last] < high[1] - 1e-6;)
@@ -127,9 +148,18 @@ static int by_row(const void *a, const void *b)
 	return (p->along > q->along) - (p->along < q->along);
 }
 
+/* How much of a row of bixels lies under a pair; 0 for what is rounding. */
+static double overlap_mm(const sp_field *f, size_t pair, double across_mm, double half_mm)
+{
+	double mm = fmin(across_mm + half_mm, f->boundaries_mm[pair + 1]) -
+	            fmax(across_mm - half_mm, f->boundaries_mm[pair]);
+
+	return mm > 1e-6 ? mm : 0.0;
+}
+
 static sp_status make_tracks(sp_tracks *t, const sp_fields *set, const sp_field *f, const sp_beam *b, sp_error *err)
 {
-	size_t n = b->n_bixels, n_rows = 0, room;
+	size_t n = b->n_bixels, room = 0;
 	double half = 0.5 * set->bixel_mm;
 	spot *s = sp_alloc_array(n, sizeof *s);
 
@@ -140,9 +170,8 @@ static sp_status make_tracks(sp_tracks *t, const sp_fields *set, const sp_field 
 	if (s)
 		qsort(s, n, sizeof *s, by_row);
 	for (size_t i = 0; s && i < n; i++)
-		n_rows += i == 0 || s[i].across != s[i - 1].across;
-	room = n_rows *
-	       (2 + (size_t)(set->bixel_mm / 2.0)); /* a row lies under few pairs: leaves are 2 mm wide or more */
+		for (size_t k = 0; (i == 0 || s[i].across != s[i - 1].across) && k < f->n_pairs; k++)
+			room += overlap_mm(f, k, s[i].across, half) > 0.0;
 	t->tracks = sp_alloc_array(room, sizeof *t->tracks);
 	t->bixel = sp_alloc_array(n, sizeof *t->bixel);
 	t->along_mm = sp_alloc_array(n, sizeof *t->along_mm);
@@ -156,10 +185,9 @@ static sp_status make_tracks(sp_tracks *t, const sp_fields *set, const sp_field 
 			t->along_mm[next] = s[next].along;
 		}
 		for (size_t k = 0; k < f->n_pairs && t->n < room; k++) {
-			double overlap = fmin(s[i].across + half, f->boundaries_mm[k + 1]) -
-			                 fmax(s[i].across - half, f->boundaries_mm[k]);
+			double overlap = overlap_mm(f, k, s[i].across, half);
 
-			if (overlap > 1e-6)
+			if (overlap > 0.0)
 				t->tracks[t->n++] = (sp_track){k, overlap / set->bixel_mm, i, next - i};
 		}
 	}

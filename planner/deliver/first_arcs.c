@@ -45,13 +45,29 @@ double sp_deliver_beam_angle(const sp_deliver_options *o, size_t beam)
 	return fmod(o->arc_deg[0] + a.step_deg * 0.5 * ((double)(beam * SHARED) + last) + 360.0, 360.0);
 }
 
+/* Of an interval, course: what rounding the arc's MU may take off, and 5 % for sp_deliver_give_way and the rest. */
+static double least_mu(const sp_deliver_job *j, const sp_arc_plan *a)
+{
+	const sp_machine_limits *l = &j->machine->limits;
+
+	return (1.05 * l->min_mu_per_degree * a->step_deg + 0.5 * l->mu_rounding / (double)a->n_intervals) *
+	       j->options->fractions;
+}
+
 static sp_status make_field(sp_deliver_job *j, size_t number)
 {
 	sp_arc_plan a = sp_deliver_arc_plan(j->options);
 	const sp_beam_setup *setup = &j->fields->bixels->beams[0].setup;
 	sp_field *f = &j->fields->fields[number];
 	bool back = number % 2 == 1;
-	sp_status st = sp_field_make(f, a.n_intervals + 1, a.n_intervals, j->err);
+	sp_status st;
+
+	if (a.n_intervals + 1 > j->machine->limits.max_control_points)
+		return sp_fail(
+		        j->err, SP_BAD_INPUT,
+		        "the arc has %zu control points, %s takes at most %u in a beam: a shorter --arc has fewer",
+		        a.n_intervals + 1, j->machine->name, j->machine->limits.max_control_points);
+	st = sp_field_make(f, a.n_intervals + 1, a.n_intervals, j->err);
 
 	if (st != SP_OK)
 		return st;
@@ -71,8 +87,7 @@ static sp_status make_field(sp_deliver_job *j, size_t number)
 		                                .to = k + 1,
 		                                .beam = along / SHARED,
 		                                .travel_deg = a.step_deg,
-		                                .least_mu = 1.05 * j->machine->limits.min_mu_per_degree * a.step_deg *
-		                                            j->options->fractions,
+		                                .least_mu = least_mu(j, &a),
 		                                .most_mu = MU_PER_DEGREE_SHARE * j->machine->limits.max_mu_per_degree *
 		                                           a.step_deg * j->options->fractions};
 	}

@@ -14,9 +14,12 @@
 
 #define SEGMENTS_A_BEAM 7
 
+/* Of the course. Rounding a beam's MU takes at most half a unit off a segment; 2 % are for sp_deliver_give_way. */
 static double least_mu(const sp_deliver_job *j)
 {
-	return fmax(LEAST_MU, j->machine->limits.min_mu_per_control_point) * j->options->fractions;
+	const sp_machine_limits *l = &j->machine->limits;
+
+	return fmax(LEAST_MU, 1.02 * (l->min_mu_per_control_point + 0.5 * l->mu_rounding)) * j->options->fractions;
 }
 
 static size_t most_segments(const sp_deliver_job *j)

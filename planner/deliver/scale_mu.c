@@ -48,7 +48,7 @@ sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
 	double before = j->mu_factor;
 	sp_status st = SP_OK;
 
-	while (standing->worst_miss_gy > 0.0 && j->mu_factor > before * (1.0 - MOST_LESS)) {
+	while (standing->worst_miss_gy > 0.0 && j->mu_factor * (1.0 - LESS_STEP) >= before * (1.0 - MOST_LESS)) {
 		scale_dose(j, 1.0 - LESS_STEP);
 		if ((st = sp_deliver_judge(standing, j, false)) != SP_OK)
 			return st;

@@ -67,15 +67,16 @@ static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_
 	return SP_OK;
 }
 
-/* The field whose next aperture gains most; one without any comes first. n_fields: none has anything left. */
-static size_t choose(const field_search *s, size_t n_fields)
+/* The field whose next aperture gains most; one without any comes first, one with most_each has enough. n_fields: none
+ * has anything left. */
+static size_t choose(const field_search *s, size_t n_fields, size_t most_each)
 {
 	size_t best = n_fields;
 
 	for (size_t i = 0; i < n_fields; i++) {
 		bool first = s[i].n == 0;
 
-		if (!(s[i].gain > 0.0))
+		if (!(s[i].gain > 0.0) || s[i].n >= most_each)
 			continue;
 		if (best == n_fields || (first && s[best].n > 0) ||
 		    (first == (s[best].n == 0) && s[i].gain > s[best].gain))
@@ -88,6 +89,8 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
                       sp_error *err)
 {
 	const double gap_mm = fields->machine->mlc->min_gap_mm;
+	/* a control point before and one after the MU of each */
+	const size_t most_each = fields->machine->limits.max_control_points / 2;
 	size_t n = fields->n_fields, widest = 0, room = 0;
 	field_search *s = sp_alloc_array(n, sizeof *s);
 	double *room_mm = NULL;
@@ -109,7 +112,7 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
 			find_next(&s[i], f, gap_mm, least_mu, room_mm);
 	}
 	while (st == SP_OK && out->n < most) {
-		size_t i = choose(s, n);
+		size_t i = choose(s, n, most_each);
 
 		if (i == n)
 			break;
