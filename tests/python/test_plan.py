@@ -164,6 +164,8 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
     (['CASE', '-o', 'p.h5', '--technique', 'imrt', '--bixel-uncertainty', '9%'], '--bixel-uncertainty is for --engine mc'),
     (['CASE', '-o', 'p.h5', '--technique', 'vmat', '--segments', '9'], '--segments is for --technique imrt'),
     (['CASE', '-o', 'p.h5', '--arcs', '2'], '--arcs is for --technique vmat'),
+    (['CASE', '-o', 'p.h5', '--technique', 'vmat', '--arc', '170,190'], '--arc 170,190 goes clockwise through 180 degrees'),
+    (['CASE', '-o', 'p.h5', '--technique', 'vmat', '--arc', '0,0'], '--arc 0,0 goes clockwise through 180 degrees'),
 ])
 def test_wrong_use_is_one_sentence_and_leaves_no_file(spineplan, thoracic, tmp_path, arguments, sentence):
     words = [str(thoracic) if a == 'CASE' else a for a in arguments]
@@ -225,6 +227,30 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
         f['beams/1/jaws_mm'][0, 0] = -240.0
     checked = run(spineplan, 'check', plan)
     assert checked.returncode == 1 and 'the largest field is 400' in checked.stdout
+
+
+@pytest.mark.parametrize('of_case, protocol, of_plan', [(3, None, 3), (None, None, 2), (3, 'sc24-24gy-2fx', 2)])
+def test_monitor_units_are_for_the_fractions_that_the_plan_names(spineplan, thoracic, tmp_path, of_case, protocol, of_plan):
+    """The case names a protocol of 2 fractions, and 3 or no number of its own: a second look at the plan has to find the
+    dose of the course, not that of more or fewer fractions than the monitor units were divided by."""
+    case, plan, again = (tmp_path / name for name in ('case.h5', 'plan.h5', 'again.h5'))
+    case.write_bytes(thoracic.read_bytes())
+    with h5py.File(case, 'a') as f:
+        del f['prescription'].attrs['fractions']
+        if of_case:
+            f['prescription'].attrs['fractions'] = np.uint32(of_case)
+    done = run(spineplan, 'plan', case, '-o', plan, '--technique', 'imrt', '--machine', 'generic-6fff', '--grid-mm', 6,
+               '--uncertainty', '5%', '--max-time', 2, '--json', *(['--protocol', protocol] if protocol else []))
+    assert done.returncode in (0, 1), done.stderr
+    assert json.loads(done.stdout)['prescription']['fractions'] == of_plan
+    with h5py.File(plan) as f:
+        assert f['case/prescription'].attrs['fractions'] == of_plan
+    done = run(spineplan, 'dose', case, plan, '-o', again, '--grid-mm', 6)
+    assert done.returncode == 0, done.stderr
+    with h5py.File(plan) as f, h5py.File(again) as g:
+        by_pencil, last = g['dose/dose_gy'][:], f['dose/dose_gy'][:]
+    high = by_pencil > 0.5 * by_pencil.max()  # not by the last dose, whose largest values are noise in air
+    assert last[high].mean() == pytest.approx(by_pencil[high].mean(), rel=0.1)  # what the pencil beam may be wrong by
 
 
 def test_a_vmat_plan_keeps_every_rule_of_the_machine(spineplan, thoracic, tmp_path):
