@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,17 @@ static bool is_measured(const char *name)
 	return name[0] != '.' && dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".asc") == 0);
 }
 
+/* Names stand in the JSON of the results, which takes UTF-8 alone. */
+static sp_status check_name(const char *name, sp_error *err)
+{
+	json_t *text = json_string(name);
+
+	json_decref(text);
+	return text ? SP_OK
+	            : sp_fail(err, SP_BAD_INPUT, "%s: the name is not UTF-8 text, as the results need it: rename it",
+	                      name);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -74,12 +86,16 @@ static sp_status list(char ***names, size_t *n, const char *folder, sp_error *er
 
 		if (!is_measured(e->d_name))
 			continue;
+		if ((st = check_name(e->d_name, err)) != SP_OK)
+			break;
 		if (!(more = realloc(*names, (*n + 1) * sizeof *more)) || !((*names = more)[*n] = strdup(e->d_name)))
 			st = sp_fail(err, SP_NO_MEMORY, "no memory for the list of files in %s", folder);
 		else
 			++*n;
 	}
 	closedir(d);
+	if (st == SP_OK)
+		st = check_name(folder, err);
 	if (st == SP_OK && *n == 0)
 		st = sp_fail(err, SP_BAD_INPUT, "%s holds no measurements: no *.csv (one table) and no *.asc (W2CAD)",
 		             folder);

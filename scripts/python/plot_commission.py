@@ -72,7 +72,10 @@ def main():
         figure.suptitle(f"{found['machine']}, measured in {found['measured']}", fontsize=9)
         figure.tight_layout()
         figure.savefig(args.output, format='png', dpi=DPI)
-    except (BadInput, OSError, KeyError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError):
+        print(f'commission: {args.json} does not come from spineplan commission: its scans are no scans', file=sys.stderr)
+        return 2
+    except (BadInput, OSError) as e:
         print(f'commission: {e}', file=sys.stderr)
         return 2
     return 0

@@ -90,9 +90,20 @@ def test_wrong_use_and_input_is_one_sentence(tmp_path):
         assert not new.exists()
 
 
+def test_a_name_that_the_results_cannot_hold_is_refused(tmp_path):
+    write_tank(tmp_path / 'tank')
+    os.rename(tmp_path / 'tank' / 'tank.csv', os.fsencode(tmp_path / 'tank') + b'/t\xff.csv')
+
+    done = subprocess.run([PROGRAM, 'commission', 'generic-6mv', '--measured', tmp_path / 'tank', '-o',
+                           tmp_path / 'new.yaml'], capture_output=True, check=False)
+
+    assert done.returncode == 2
+    assert b'not UTF-8' in done.stderr
+
+
 def test_a_file_that_is_no_result_is_not_drawn(monkeypatch, capsys, tmp_path):
     wrong = tmp_path / 'wrong.json'
-    for text in ('{', '[]', '{}'):
+    for text in ('{', '[]', '{}', '{"scans": [1], "parameters": []}', '{"scans": [{"kind": "profile"}], "parameters": []}'):
         wrong.write_text(text)
         monkeypatch.setattr(sys, 'argv', ['commission', str(wrong), '-o', str(tmp_path / 'p.png')])
         assert plot_commission.main() == 2
