@@ -64,7 +64,7 @@ sp_status sp_plan_front_give(sp_plan_session *s)
 		size_t n = s->n_kept - first < most ? s->n_kept - first : most;
 
 		st = sp_pencil_doses(doses, s->pencil, plan->beams, (const double *const *)s->kept + first, n,
-		                     &plan->dose_grid, s->err);
+		                     &plan->dose_grid, NULL, s->err);
 		plan->dose_seconds += sp_clock_seconds() - before;
 		for (size_t m = 0; st == SP_OK && m < n; m++) {
 			memcpy(plan->weights, s->kept[first + m], plan->beams->n_bixels * sizeof *plan->weights);

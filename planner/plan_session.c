@@ -71,7 +71,7 @@ static bool show_iteration(void *context, size_t iteration, double objective, do
 /* Every dose by Monte Carlo has a seed of its own, so that what the search has adapted to one's noise shows in the
  * next.
  */
-static sp_status engine_dose(sp_plan_session *s, const double *weights, sp_error *err)
+static sp_status engine_dose(sp_plan_session *s, const double *weights, bool everywhere, sp_error *err)
 {
 	sp_fluence_plan *plan = s->plan;
 	sp_mc_dose_result result;
@@ -80,7 +80,8 @@ static sp_status engine_dose(sp_plan_session *s, const double *weights, sp_error
 	if (s->dose)
 		return s->dose(s->dose_context, s, err);
 	if (!s->mc)
-		return sp_pencil_dose(plan->dose_gy, s->pencil, plan->beams, weights, &plan->dose_grid, err);
+		return sp_pencil_doses(&plan->dose_gy, s->pencil, plan->beams, &weights, 1, &plan->dose_grid,
+		                       everywhere ? NULL : s->judged, err);
 	st = sp_mc_case_dose(plan->dose_gy, plan->sigma_gy, &result, s->mc, plan->beams, weights, s->uncertainty,
 	                     s->seed++, err);
 	if (st == SP_OK) {
@@ -91,8 +92,9 @@ static sp_status engine_dose(sp_plan_session *s, const double *weights, sp_error
 	return st;
 }
 
-/* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. */
-static sp_status whole_dose(sp_plan_session *s, const double *weights, const float *rows_dose)
+/* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. everywhere: else only
+ * where the search looks, if the engine can. */
+static sp_status whole_dose(sp_plan_session *s, const double *weights, const float *rows_dose, bool everywhere)
 {
 	sp_fluence_plan *plan = s->plan;
 	const sp_plan_problem *p = &s->problem;
@@ -102,12 +104,12 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 
 	if (s->dose_is_whole && memcmp(weights, s->dose_weights, bytes) == 0)
 		return SP_OK;
-	st = engine_dose(s, weights, s->err);
+	st = engine_dose(s, weights, everywhere, s->err);
 	plan->dose_seconds += sp_clock_seconds() - before;
 	if (st != SP_OK) /* plan->dose_gy is of no weights now */
 		return st;
 	memcpy(s->dose_weights, weights, bytes);
-	s->dose_is_whole = true;
+	s->dose_is_whole = everywhere || !s->judged;
 	for (size_t i = 0; i < p->n_voxels; i++) {
 		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
 
@@ -131,12 +133,12 @@ static sp_status smoothed_dose(sp_plan_session *s, const double *weights, const 
 	sp_status st;
 
 	if (!s->smooth)
-		return whole_dose(s, weights, rows_dose);
+		return whole_dose(s, weights, rows_dose, false);
 	if (!(by_matrix = sp_alloc_array(p->n_voxels, sizeof *by_matrix)))
 		return sp_fail(s->err, SP_NO_MEMORY, "out of memory for the dose of %zu rows", p->n_voxels);
 	for (size_t i = 0; i < p->n_voxels; i++)
 		by_matrix[i] = rows_dose[i] - s->offset[i];
-	st = whole_dose(s, weights, rows_dose);
+	st = whole_dose(s, weights, rows_dose, false);
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
 		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, by_matrix[i] + s->offset[i]);
 	s->dose_is_whole = false;
@@ -149,7 +151,7 @@ static sp_status smoothed_dose(sp_plan_session *s, const double *weights, const 
 static sp_status estimate_offset(void *context, const double *weights, const float *rows_dose, sp_error *err)
 {
 	sp_plan_session *s = context;
-	sp_status st = whole_dose(s, weights, rows_dose);
+	sp_status st = whole_dose(s, weights, rows_dose, false);
 
 	(void)err; /* the search's own */
 	if (st == SP_OK && s->options->n_scenarios)
@@ -264,7 +266,7 @@ sp_status sp_plan_session_final_dose(sp_plan_session *s)
 			if (s->err)
 				*s->err = (sp_error){0}; /* of the dose that was interrupted */
 		}
-		st = whole_dose(s, plan->weights, s->rows_dose);
+		st = whole_dose(s, plan->weights, s->rows_dose, true);
 	} while (st == SP_INTERRUPTED && !plan->interrupted);
 	return st;
 }
@@ -400,6 +402,51 @@ static sp_status make_arrays(sp_plan_session *s, sp_error *err)
 	return SP_OK;
 }
 
+/* Where corrections need a dose: the rows, and around each structure under a limit the voxels that its doses are
+ * interpolated from. A search has several corrections, the patient ten times as many voxels. */
+static sp_status mark_judged(sp_plan_session *s, sp_error *err)
+{
+	const sp_grid *g = &s->plan->dose_grid;
+	const sp_plan_problem *p = &s->problem;
+	const size_t step[3] = {1, g->n[0], g->n[0] * g->n[1]};
+	size_t n = sp_grid_voxels(g);
+	float *fraction;
+	sp_status st = SP_OK;
+
+	/* those of an earlier course are judged on the whole grid */
+	if (!s->pencil || s->options->earlier || s->options->n_scenarios)
+		return SP_OK;
+	fraction = sp_alloc_array(n, sizeof *fraction);
+	s->judged = sp_alloc_array(n, 1);
+	if (!fraction || !s->judged)
+		st = sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
+	for (size_t i = 0; st == SP_OK && i < p->n_limits; i++)
+		for (size_t k = 0; st == SP_OK && k < p->limits[i].n; k++) {
+			st = sp_structure_fractions(fraction, &s->c->structures[p->limits[i].which[k]], &s->c->ct, g,
+			                            err);
+			for (size_t v = 0; st == SP_OK && v < n; v++)
+				s->judged[v] |= fraction[v] > 0.0f;
+		}
+	free(fraction);
+	/* a neighbour farther along each axis, one axis after the other; from here on 2 is new along this axis */
+	for (int a = 0; st == SP_OK && a < 3; a++) {
+		for (size_t v = 0; v < n; v++) {
+			size_t place = v / step[a] % g->n[a];
+
+			if (s->judged[v] == 1)
+				continue;
+			if ((place > 0 && s->judged[v - step[a]] == 1) ||
+			    (place + 1 < g->n[a] && s->judged[v + step[a]] == 1))
+				s->judged[v] = 2;
+		}
+		for (size_t v = 0; v < n; v++)
+			s->judged[v] = s->judged[v] != 0;
+	}
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
+		s->judged[p->voxels[i]] = 1;
+	return st;
+}
+
 sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_protocol *protocol, double dose_gy,
                                const sp_machine *machine, const sp_matter *matter, sp_device *device,
                                const sp_plan_options *o, sp_error *err)
@@ -447,12 +494,15 @@ sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_pr
 	if (o->target_slip_percent > 0.0 &&
 	    (st = sp_priorities_begin(&s->priorities, &s->problem, o->target_slip_percent, err)) != SP_OK)
 		return st;
+	if ((st = mark_judged(s, err)) != SP_OK)
+		return st;
 	return make_arrays(s, err);
 }
 
 void sp_plan_session_close(sp_plan_session *s)
 {
 	free(s->offset);
+	free(s->judged);
 	free(s->dose_weights);
 	free(s->held);
 	free(s->held_rows);

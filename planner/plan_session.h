@@ -45,6 +45,7 @@ typedef struct sp_plan_session {
 	bool near_end;        /* only the search's own end is still to come */
 	double *dose_weights; /* those that plan->dose_gy is of, whole */
 	bool dose_is_whole;
+	unsigned char *judged; /* voxels whose dose corrections need; NULL: all */
 	/* the last weights that held all hard limits as judged, and the rows' doses by them; searches without a map */
 	double *held;
 	float *held_rows;

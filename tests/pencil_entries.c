@@ -358,8 +358,9 @@ static void doses_made_together_are_those_made_alone(void **state)
 		for (size_t i = 0; i < beams->n_bixels; i++)
 			weights[m][i] = (double)((i + 3 * m) % (5 + m));
 	}
-	assert_int_equal(sp_pencil_doses(together, p, beams, (const double *const *)weights, 3, &voxels_grid, NULL),
-	                 SP_OK);
+	assert_int_equal(
+	        sp_pencil_doses(together, p, beams, (const double *const *)weights, 3, &voxels_grid, NULL, NULL),
+	        SP_OK);
 	for (size_t m = 0; m < 3; m++) {
 		assert_int_equal(sp_pencil_dose(alone, p, beams, weights[m], &voxels_grid, NULL), SP_OK);
 		assert_true(alone[n / 2] > 0.0f);
@@ -372,12 +373,44 @@ static void doses_made_together_are_those_made_alone(void **state)
 	sp_beam_set_destroy(beams);
 }
 
+/* Voxels that are not asked for change nothing in the others. */
+static void dose_of_some_voxels_is_that_of_all(void **state)
+{
+	const rig *r = *state;
+	const sp_beam_setup setup = rig_setup(200, 15, 0);
+	sp_beam_set *beams = rig_beams(&setup, 1);
+	sp_pencil *p = rig_pencil(r, 0.9f);
+	size_t n = sp_grid_voxels(&voxels_grid);
+	float *all = sp_alloc_array(n, sizeof *all), *some = sp_alloc_array(n, sizeof *some);
+	unsigned char *wanted = sp_alloc_array(n, 1);
+	double *weights = sp_alloc_array(beams->n_bixels, sizeof *weights);
+
+	for (size_t i = 0; i < beams->n_bixels; i++)
+		weights[i] = 1.0;
+	for (size_t v = 0; v < n; v += 7)
+		wanted[v] = 1;
+	assert_int_equal(sp_pencil_dose(all, p, beams, weights, &voxels_grid, NULL), SP_OK);
+	assert_int_equal(
+	        sp_pencil_doses(&some, p, beams, (const double *const *)&weights, 1, &voxels_grid, wanted, NULL),
+	        SP_OK);
+	for (size_t v = 0; v < n; v++)
+		assert_true(some[v] == (wanted[v] ? all[v] : 0.0f));
+	assert_true(all[7 * (n / 14)] > 0.0f);
+	free(all);
+	free(some);
+	free(wanted);
+	free(weights);
+	sp_pencil_destroy(p);
+	sp_beam_set_destroy(beams);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_entry_is_the_formula),
 	        cmocka_unit_test(dose_is_the_matrix_without_a_cut_off),
 	        cmocka_unit_test(doses_made_together_are_those_made_alone),
+	        cmocka_unit_test(dose_of_some_voxels_is_that_of_all),
 	        cmocka_unit_test(a_memory_limit_cuts_the_work_but_changes_no_bit),
 	        cmocka_unit_test(a_bixel_shines_along_its_own_ray),
 	        cmocka_unit_test(there_is_no_dose_in_vacuum),

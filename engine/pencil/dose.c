@@ -17,8 +17,9 @@ typedef struct {
 	sp_device *d;
 	sp_pencil_layout layout;
 	size_t n_maps;
+	const unsigned char *wanted; /* NULL: all voxels */
 	size_t n_voxels, n_inside;
-	cl_uint *inside; /* the voxels in the patient, ascending */
+	cl_uint *inside; /* the wanted voxels in the patient, ascending */
 	cl_kernel trace, mark, add;
 	cl_mem grid, beams, fan, voxels, dose, weight;
 } job;
@@ -78,7 +79,7 @@ static sp_status add_beam(job *j, size_t number, const double *const *weights, s
 	return st;
 }
 
-/* Finds the dose voxels that lie in the patient: only they get dose. */
+/* Finds the wanted dose voxels that lie in the patient: only they get dose. */
 static sp_status find_inside(job *j, sp_error *err)
 {
 	cl_uchar *mark = sp_alloc_array(j->n_voxels, 1);
@@ -106,7 +107,7 @@ static sp_status find_inside(job *j, sp_error *err)
 	if (st == SP_OK)
 		st = sp_buffer_read(j->d, marks, 0, j->n_voxels, mark, err);
 	for (size_t v = 0; st == SP_OK && v < j->n_voxels; v++)
-		if (mark[v])
+		if (mark[v] && (!j->wanted || j->wanted[v]))
 			j->inside[j->n_inside++] = (cl_uint)v;
 cleanup:
 	sp_buffer_release(&marks);
@@ -173,9 +174,10 @@ static sp_status collect(job *j, size_t map, float *dose_gy_out, sp_error *err)
 }
 
 sp_status sp_pencil_doses(float *const *doses_gy_out, sp_pencil *p, const sp_beam_set *beams,
-                          const double *const *weights, size_t n_maps, const sp_grid *dose_grid, sp_error *err)
+                          const double *const *weights, size_t n_maps, const sp_grid *dose_grid,
+                          const unsigned char *wanted, sp_error *err)
 {
-	job j = {.p = p, .d = p->device, .n_maps = n_maps, .n_voxels = sp_grid_voxels(dose_grid)};
+	job j = {.p = p, .d = p->device, .n_maps = n_maps, .wanted = wanted, .n_voxels = sp_grid_voxels(dose_grid)};
 	cl_kernel *kernels[] = {&j.trace, &j.mark, &j.add};
 	cl_mem *buffers[] = {&j.grid, &j.beams, &j.fan, &j.voxels, &j.dose, &j.weight};
 	sp_status st = sp_pencil_layout_make(&j.layout, p, beams, dose_grid, INFINITY, err);
@@ -201,5 +203,5 @@ sp_status sp_pencil_doses(float *const *doses_gy_out, sp_pencil *p, const sp_bea
 sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *beams, const double *weights,
                          const sp_grid *dose_grid, sp_error *err)
 {
-	return sp_pencil_doses(&dose_gy_out, p, beams, &weights, 1, dose_grid, err);
+	return sp_pencil_doses(&dose_gy_out, p, beams, &weights, 1, dose_grid, NULL, err);
 }

@@ -46,9 +46,11 @@ sp_status sp_pencil_dose(float *dose_gy_out, sp_pencil *p, const sp_beam_set *be
 bool sp_pencil_has_kernels(const char *name);
 
 /* The doses of several sets of weights (1 to SP_PENCIL_MOST_MAPS), each with the bits that it has alone. Geometry and
- * kernels are worked out once for all: eight take the time of three or four. */
+ * kernels are worked out once for all: eight take the time of three or four. wanted: not 0 for each voxel of dose_grid
+ * whose dose is wanted, the others get 0; NULL: all. */
 #define SP_PENCIL_MOST_MAPS 8
 sp_status sp_pencil_doses(float *const *doses_gy_out, sp_pencil *p, const sp_beam_set *beams,
-                          const double *const *weights, size_t n_maps, const sp_grid *dose_grid, sp_error *err);
+                          const double *const *weights, size_t n_maps, const sp_grid *dose_grid,
+                          const unsigned char *wanted, sp_error *err);
 
 #endif
