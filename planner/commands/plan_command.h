@@ -67,9 +67,9 @@ sp_status sp_plan_set_earlier(sp_plan_arguments *a, const sp_case *c, const sp_p
 /* Machine and leaves. */
 sp_status sp_plan_choose_machine(sp_machine **out, const sp_plan_arguments *a, sp_error *err);
 
-/* What a fluence plan beside a cord has by default: fine bixels, weight on the target, and gantry angles by the
- * target's level and side where neither the options nor the case name any, said aloud. Nothing for plans that a machine
- * delivers and for cases without a cord. */
+/* What a plan beside a cord has by default: weight on the target, fine bixels where no leaf is as wide as one, and
+ * gantry angles by the target's level and side where neither the options nor the case name any, said aloud. Nothing for
+ * cases without a cord. */
 sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_error *err);
 
 /* One line with the structures that the protocol's limits were matched to by another name than theirs. */

@@ -10,8 +10,8 @@
 #include "margin_limits.h"
 #include "plan_command.h"
 
-/* Fluence plans beside a cord, by docs/quality.md. Apertures have the width of leaves and weights of their own; a Monte
- * Carlo matrix and one of many scenarios would grow too large with fine bixels. */
+/* Plans beside a cord, by docs/quality.md. Apertures have the width of leaves; a Monte Carlo matrix and one of many
+ * scenarios would grow too large with fine bixels. */
 #define SPINE_TARGET_SLIP_PERCENT 2.0
 #define SPINE_TARGET_WEIGHT 4.0 /* where the searches by priority would cost too much */
 #define SPINE_BIXEL_MM 2.5
@@ -136,17 +136,18 @@ sp_status sp_plan_choose_for_spine(sp_plan_arguments *a, const sp_case *c, sp_er
 	size_t length = 0;
 	sp_status st;
 
-	if (a->deliver || !(sp_case_find_role(c, SP_ROLE_CORD) || sp_case_find_role(c, SP_ROLE_PRV)))
+	if (!(sp_case_find_role(c, SP_ROLE_CORD) || sp_case_find_role(c, SP_ROLE_PRV)))
 		return SP_OK;
 	if (!a->given['W'] && !a->given['P']) {
-		if (a->plan.montecarlo || a->robust || a->earlier.path)
+		if (a->deliver || a->plan.montecarlo || a->robust || a->earlier.path)
 			a->plan.target_weight = SPINE_TARGET_WEIGHT;
 		else
 			a->plan.target_slip_percent = SPINE_TARGET_SLIP_PERCENT;
 	}
-	if (!a->given['x'] && !a->plan.montecarlo && !a->robust && a->plan.grid_mm >= FINE_BIXELS_GRID_MM)
+	if (!a->given['x'] && !a->deliver && !a->plan.montecarlo && !a->robust &&
+	    a->plan.grid_mm >= FINE_BIXELS_GRID_MM)
 		a->plan.bixel_mm = SPINE_BIXEL_MM;
-	if (a->plan.n_angles || c->n_beams)
+	if (a->plan.n_angles || c->n_beams || (a->deliver && a->delivery.technique == SP_BEAM_VMAT))
 		return SP_OK;
 	if ((st = sp_beam_choice_make(&choice, c, err)) != SP_OK || choice.n == 0)
 		return st;

@@ -27,6 +27,8 @@ PHANTOMS = ('thoracic-spine', 'postop-spine')
 # the core's D10 and the target's D10 (D95 is 50 Gy in both versions).
 TG119 = {'tg119-easier': {'core_d10_gy': 22.0, 'target_d10_gy': 55.0, 'published': 'D95 50.10, D10 54.40, core D10 22.00'},
          'tg119-harder': {'core_d10_gy': 16.3, 'target_d10_gy': 57.0, 'published': 'D95 50.11, D10 57.02, core D10 16.30'}}
+# nine beams from behind and the sides, as most published plans of step and shoot have them
+SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260')
 TECHNIQUES = ('imrt', 'vmat')
 STEPS = ('fluence', 'apertures', 'last_dose')
 HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost', 'limits', 'segments', 'MU', 'MU/Gy',
@@ -115,15 +117,17 @@ def cases(args):
         path = args.work / f'{name}.h5'
         if not path.exists() and run(args.work / f'{name}.log', args.spineplan, 'phantom', name, '-o', path)[0]:
             raise Failed(f'spineplan phantom {name} failed: see {args.work / name}.log')
-        yield name, path, ()
+        yield name, path, SPINE_BEAMS
     for name in TG119:
         yield name, DATA / 'tg119.h5', ('--protocol', tg119_protocol(args.work, name))
     for name in ('lumbar', 'thorax'):
-        yield name, DATA / f'{name}.h5', ()
+        yield name, DATA / f'{name}.h5', SPINE_BEAMS
 
 
 def plan(args, name, case, technique, further):
     """The row, read from where it is kept or planned now."""
+    if technique == 'vmat' and further == SPINE_BEAMS:
+        further = ()
     stem = args.work / f'{name}-{technique}'
     kept, out, log = (stem.with_name(stem.name + end) for end in ('.json', '.h5', '.log'))
     settings = {'grid_mm': args.grid_mm, 'uncertainty': args.uncertainty, 'machine': args.machine, 'case': case.name,
