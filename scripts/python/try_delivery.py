@@ -27,8 +27,8 @@ PHANTOMS = ('thoracic-spine', 'postop-spine')
 # the core's D10 and the target's D10 (D95 is 50 Gy in both versions).
 TG119 = {'tg119-easier': {'core_d10_gy': 22.0, 'target_d10_gy': 55.0, 'published': 'D95 50.10, D10 54.40, core D10 22.00'},
          'tg119-harder': {'core_d10_gy': 16.3, 'target_d10_gy': 57.0, 'published': 'D95 50.11, D10 57.02, core D10 16.30'}}
-# nine beams from behind and the sides, as most published plans of step and shoot have them
-SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260')
+# nine beams from behind and the sides, as most published plans of step and shoot have them, ten segments each
+SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260', '--segments', '90')
 TECHNIQUES = ('imrt', 'vmat')
 STEPS = ('fluence', 'apertures', 'last_dose')
 HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost', 'limits', 'segments', 'MU', 'MU/Gy',
