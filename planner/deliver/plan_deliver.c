@@ -94,6 +94,28 @@ static sp_status note_searched(sp_reached *out, sp_plan_session *s, const char *
 	return note_reached(out, s, what);
 }
 
+/* ---- interrupts and time ---- */
+
+/* Interrupted before there was a dose of control points: from here on nothing is searched, and the first apertures are
+ * the plan. */
+static void note_interrupt(sp_plan_session *s)
+{
+	if (!sp_interrupt_asked())
+		return;
+	s->plan->interrupted = true;
+	sp_interrupt_acknowledge();
+	if (s->err)
+		*s->err = (sp_error){0};
+}
+
+/* The search's seconds that are left of --max-time, and of those a share; 0: no limit. */
+static double seconds_left(const sp_plan_session *s, double share)
+{
+	const double most = s->options->max_seconds;
+
+	return most > 0.0 ? fmax(0.01, share * (most - s->plan->optimise_seconds)) : 0.0;
+}
+
 /* ---- doses ---- */
 
 /* The dose of the control points of what was shown last. */
@@ -155,7 +177,13 @@ static sp_status calibrate(sp_deliver_job *j)
 	sp_status st;
 
 	j->map->map.weights(j->map, weights, j->map->x);
-	if ((st = matrix_dose(s->rows_dose, j, weights)) != SP_OK || (st = delivered_dose(j, s, j->err)) != SP_OK)
+	if ((st = matrix_dose(s->rows_dose, j, weights)) != SP_OK)
+		return st;
+	do {
+		note_interrupt(s);
+		st = delivered_dose(j, s, j->err);
+	} while (st == SP_INTERRUPTED && !s->plan->interrupted);
+	if (st != SP_OK)
 		return st;
 	s->plan->dose_seconds += sp_clock_seconds() - before;
 	for (size_t i = 0; i < target->n; i++) {
@@ -171,6 +199,8 @@ static sp_status calibrate(sp_deliver_job *j)
 		float whole = s->plan->dose_gy[p->voxels[i]];
 
 		s->offset[i] = whole > 0.0f ? whole - (float)j->map->output * s->rows_dose[i] : 0.0f;
+		if (s->plan->interrupted) /* no search will tell */
+			s->rows_dose[i] = whole / (float)j->map->output;
 	}
 	if ((st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err)) != SP_OK)
 		return st;
@@ -186,7 +216,7 @@ static sp_status calibrate(sp_deliver_job *j)
 /* The last dose, as exact as wanted; where it breaks a limit that the search thought was met, the monitor units give
  * way, or the search goes on from what is now known; where it keeps them all with room to spare, they take that up. In
  * a conflict of limits the plan that misses them least is the last. */
-static sp_status finish(sp_deliver_job *j, double uncertainty, double max_seconds)
+static sp_status finish(sp_deliver_job *j, double uncertainty)
 {
 	sp_plan_session *s = &j->session;
 	sp_limit_standing standing;
@@ -216,7 +246,7 @@ static sp_status finish(sp_deliver_job *j, double uncertainty, double max_second
 			break;
 		}
 		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK ||
-		    (st = sp_plan_session_search(s, &j->map->map, 0, max_seconds)) != SP_OK)
+		    (st = sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 1.0))) != SP_OK)
 			break;
 	}
 	sp_kept_plan_finish(&best);
@@ -236,20 +266,23 @@ static void price_mu(sp_deliver_job *j, double objective)
 	j->map->mu_price = (j->options->technique == SP_BEAM_VMAT ? MU_SHARE_ARCS : MU_SHARE_STEPS) * objective / sum;
 }
 
-static sp_status search_apertures(sp_deliver_job *j, double max_seconds)
+static sp_status search_apertures(sp_deliver_job *j)
 {
 	sp_plan_session *s = &j->session;
-	sp_status st =
-	        sp_plan_session_search(s, &j->map->map, j->map->speed ? LEAF_ROUNDS : APERTURE_ROUNDS, max_seconds);
+	const bool arcs = j->map->speed != NULL;
+	sp_status st = SP_OK;
 
-	if (st != SP_OK || !j->map->speed)
+	if (!s->plan->interrupted)
+		st = sp_plan_session_search(s, &j->map->map, arcs ? LEAF_ROUNDS : APERTURE_ROUNDS,
+		                            seconds_left(s, arcs ? 0.6 : 0.8));
+	if (st != SP_OK || !arcs)
 		return st;
 	/* leaves as fast as they may be, then the monitor units that suit them */
 	if ((st = sp_aperture_repair_speed(j->map, j->map->x, j->err)) != SP_OK)
 		return st;
 	j->map->leaves_fixed = true;
-	st = sp_plan_session_search(s, &j->map->map, APERTURE_ROUNDS, max_seconds);
-	return st;
+	return s->plan->interrupted ? SP_OK
+	                            : sp_plan_session_search(s, &j->map->map, APERTURE_ROUNDS, seconds_left(s, 0.8));
 }
 
 static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter *matter, sp_device *device)
@@ -264,7 +297,7 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 		return sp_fail(j->err, SP_NO_MEMORY, "out of memory for a dose grid");
 	s->uncertainty = j->options->rough_uncertainty;
 	s->smooth = true;
-	if ((st = sp_plan_session_search(s, NULL, FLUENCE_ROUNDS, o->max_seconds)) != SP_OK ||
+	if ((st = sp_plan_session_search(s, NULL, FLUENCE_ROUNDS, seconds_left(s, 0.3))) != SP_OK ||
 	    (st = note_searched(&out->fluence, s, "fluence")) != SP_OK ||
 	    (st = j->options->technique == SP_BEAM_VMAT ? sp_deliver_first_arcs(j) : sp_deliver_first_steps(j)) !=
 	            SP_OK)
@@ -272,10 +305,9 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	s->dose = delivered_dose;
 	s->dose_context = j;
 	price_mu(j, s->plan->optimisation.objective);
-	if ((st = calibrate(j)) != SP_OK || (st = search_apertures(j, o->max_seconds)) != SP_OK ||
+	if ((st = calibrate(j)) != SP_OK || (st = search_apertures(j)) != SP_OK ||
 	    (st = note_searched(&out->deliverable, s, "apertures")) != SP_OK ||
-	    (st = finish(j, o->uncertainty, o->max_seconds)) != SP_OK ||
-	    (st = note_reached(&out->last, s, "last dose")) != SP_OK ||
+	    (st = finish(j, o->uncertainty)) != SP_OK || (st = note_reached(&out->last, s, "last dose")) != SP_OK ||
 	    (st = sp_apertures_deliver(&out->delivery, j->map, j->map->x, j->options->fractions / j->mu_factor,
 	                               j->err)) != SP_OK)
 		return st;

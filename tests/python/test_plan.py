@@ -130,7 +130,9 @@ def test_tg119_spares_the_core_and_covers_the_target(spineplan, tmp_path):
 @pytest.mark.parametrize('engine', [
     ['--grid-mm', '3'],
     ['--grid-mm', '6', '--engine', 'mc', '--bixel-uncertainty', '15%', '--uncertainty', '2%'],
-], ids=['pencil', 'mc'])
+    ['--grid-mm', '6', '--technique', 'imrt', '--uncertainty', '5%'],
+    ['--grid-mm', '6', '--technique', 'vmat', '--uncertainty', '5%'],
+], ids=['pencil', 'mc', 'imrt', 'vmat'])
 def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, engine):
     plan = tmp_path / 'plan.h5'
     with subprocess.Popen([spineplan, 'plan', str(thoracic), '-o', str(plan), *engine],
@@ -144,6 +146,8 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
         assert process.wait(timeout=120) == 4, rest
     assert 'holds the best plan so far' in rest
     assert run(spineplan, 'evaluate', plan).returncode == 0
+    if '--technique' in engine:
+        assert run(spineplan, 'check', plan).returncode == 0
 
 
 @pytest.mark.parametrize('arguments, sentence', [
