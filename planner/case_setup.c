@@ -169,13 +169,22 @@ sp_status sp_setup_body_voxels(uint64_t **out, size_t *n_out, const sp_case *c, 
 static sp_status share_inside(double *out, const sp_case *c, const sp_structure *s, const sp_structure *in,
                               sp_error *err)
 {
-	size_t n = sp_grid_voxels(&c->ct);
-	float *a = sp_alloc_array(n, sizeof *a), *b = sp_alloc_array(n, sizeof *b);
-	sp_status st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
-	double whole = 0.0, inside = 0.0;
+	double low[3], high[3], whole = 0.0, inside = 0.0;
+	float *a, *b;
+	sp_grid grid; /* no larger than the structure */
+	sp_status st;
+	size_t n;
 
-	if (st == SP_OK && (st = sp_structure_fractions(a, s, &c->ct, &c->ct, err)) == SP_OK)
-		st = sp_structure_fractions(b, in, &c->ct, &c->ct, err);
+	*out = 0.0;
+	if (!sp_structure_bounds(low, high, s, &c->ct))
+		return SP_OK;
+	sp_grid_cover(&grid, low, high, c->ct.spacing_mm, &c->ct);
+	n = sp_grid_voxels(&grid);
+	a = sp_alloc_array(n, sizeof *a);
+	b = sp_alloc_array(n, sizeof *b);
+	st = a && b ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory for a boost");
+	if (st == SP_OK && (st = sp_structure_fractions(a, s, &c->ct, &grid, err)) == SP_OK)
+		st = sp_structure_fractions(b, in, &c->ct, &grid, err);
 	for (size_t v = 0; st == SP_OK && v < n; v++) {
 		whole += (double)a[v];
 		inside += (double)fminf(a[v], b[v]);

@@ -84,19 +84,18 @@ static sp_status add_structure(evaluation *e, size_t i)
 	return SP_OK;
 }
 
-/* reason NULL: the case has no such structure. A hard limit on a structure that is there and cannot be judged, as an
- * empty cord, is none that is met. */
+/* reason NULL: the case has no such structure. missed: counts as that. */
 static sp_status add_not_judged(evaluation *e, const sp_limit *l, const sp_metric *m, const char *name,
-                                const char *reason)
+                                const char *reason, bool missed)
 {
 	char key[SP_METRIC_KEY_BYTES];
 	json_t *row;
 
 	sp_metric_key(key, m);
-	if (reason && l->hard)
+	if (missed)
 		e->all_met = false;
 	row = json_pack("{s:s, s:s, s:f, s:s, s:b, s:b, s:s}", "structure", name, "metric", key, "limit", l->value,
-	                "unit", sp_metric_unit(m), "hard", l->hard, "absent", !reason, "reason",
+	                "unit", sp_metric_unit(m), "counts_as_missed", missed, "absent", !reason, "reason",
 	                reason ? reason : "the case has no such structure");
 	return row && json_array_append_new(e->not_judged, row) == 0 ? SP_OK : no_memory(e);
 }
@@ -112,9 +111,10 @@ static sp_status judge(evaluation *e, const sp_limit *l, const sp_metric *m, con
 	double value;
 
 	if (dvh->n > 0 && outside_cc > 0.999 * dvh->volume_total_cc)
-		return add_not_judged(e, l, m, name, "the structure lies outside the dose grid");
+		return add_not_judged(e, l, m, name, "the structure lies outside the dose grid", l->hard);
 	if ((reason = sp_metric_value(&value, m, dvh, e->prescription_gy)))
-		return add_not_judged(e, l, m, name, reason);
+		/* an empty cord is none that is spared */
+		return add_not_judged(e, l, m, name, reason, l->hard);
 	sp_metric_key(key, m);
 	met = upper ? value <= l->value + SAME : value >= l->value - SAME;
 	if (!met && !l->goal)
@@ -153,7 +153,7 @@ static sp_status judge_limit(evaluation *e, const sp_limit *l, size_t *which)
 	if (sp_limit_is_moot(l, e->c))
 		return SP_OK;
 	if (n == 0)
-		return add_not_judged(e, l, &m, l->structure, NULL);
+		return add_not_judged(e, l, &m, l->structure, NULL, false);
 	if (sp_limit_is_joint(l, e->c))
 		return judge_joint(e, l, &m, which, n);
 	for (size_t i = 0; i < n && st == SP_OK; i++) {

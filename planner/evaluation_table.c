@@ -147,7 +147,8 @@ static void print_not_judged(const json_t *rows)
 		if (!json_is_true(json_object_get(row, "absent"))) {
 			metric_name(metric, sizeof metric, text(row, "metric"));
 			printf("  %s %s: %s%s\n", text(row, "structure"), metric, text(row, "reason"),
-			       json_is_true(json_object_get(row, "hard")) ? "  hard: counts as missed" : "");
+			       json_is_true(json_object_get(row, "counts_as_missed")) ? "  hard: counts as missed"
+			                                                              : "");
 		}
 	}
 	json_array_foreach(rows, i, row)

@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "evaluate.h"
 #include "log.h"
+#include "mask.h"
 #include "metric.h"
 #include "metric_value.h"
 
@@ -146,4 +147,37 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, size_t sce
 			return st;
 	}
 	return SP_OK;
+}
+
+sp_status sp_limits_mark(unsigned char *mark, const sp_plan_problem *p, const sp_case *c, const sp_grid *grid,
+                         sp_error *err)
+{
+	size_t n = sp_grid_voxels(grid);
+	float *share = sp_alloc_array(n, sizeof *share), *one = sp_alloc_array(n, sizeof *one);
+	bool *seen = sp_alloc_array(c->n_structures, sizeof *seen);
+	sp_status st = share && one && seen
+	                       ? SP_OK
+	                       : sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
+
+	for (size_t i = 0; i < p->n_limits; i++)
+		for (size_t k = 0; st == SP_OK && k < p->limits[i].n; k++) {
+			size_t s = p->limits[i].which[k];
+
+			if (seen[s]) /* several limits are on one organ */
+				continue;
+			seen[s] = true;
+			st = sp_structure_fractions(one, &c->structures[s], &c->ct, grid, err);
+			for (size_t v = 0; st == SP_OK && v < n; v++)
+				share[v] = fmaxf(share[v], one[v]);
+		}
+	if (st == SP_OK)
+		st = sp_interpolate_shares(share, grid, err);
+	for (size_t v = 0; st == SP_OK && v < n; v++)
+		mark[v] = share[v] > 0.0f;
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
+		mark[p->voxels[i]] = 1;
+	free(share);
+	free(one);
+	free(seen);
+	return st;
 }

@@ -19,4 +19,9 @@ sp_status sp_limits_judge(sp_limit_standing *out, sp_plan_problem *p, size_t sce
                           const sp_grid *grid, const float *dose_gy, const float *rows_dose, double prescription_gy,
                           bool correct, sp_error *err);
 
+/* Where judging these limits in the patient as planned needs a dose: mark (one a voxel of the grid, all 0) becomes 1 at
+ * the rows and where doses of the limits' structures are interpolated from. */
+sp_status sp_limits_mark(unsigned char *mark, const sp_plan_problem *p, const sp_case *c, const sp_grid *grid,
+                         sp_error *err);
+
 #endif

@@ -125,12 +125,10 @@ static size_t step_of(const builder *b, size_t v, double dense_mm, double sparse
 	return b->distance[v] <= dense_mm ? 1 : b->distance[v] <= sparse_mm ? 2 : 4;
 }
 
-/* Turns the shares of voxels in a structure into their weights in its interpolated dose. A hat function has three
- * quarters of its integral in its own voxel and an eighth in each neighbour along an axis; what lies in a voxel is
- * taken as spread evenly over it. */
-static sp_status interpolate_shares(builder *b)
+/* A hat function has three quarters of its integral in its own voxel and an eighth in each neighbour along an axis;
+ * what lies in a voxel is taken as spread evenly over it. */
+sp_status sp_interpolate_shares(float *share, const sp_grid *g, sp_error *err)
 {
-	const sp_grid *g = b->grid;
 	size_t voxels = sp_grid_voxels(g), stride = 1;
 
 	for (int axis = 0; axis < 3; stride *= g->n[axis++]) {
@@ -138,14 +136,14 @@ static sp_status interpolate_shares(builder *b)
 		float *line = sp_alloc_array(n, sizeof *line);
 
 		if (!line)
-			return sp_fail(b->err, SP_NO_MEMORY, "out of memory weighting the voxels of a structure");
+			return sp_fail(err, SP_NO_MEMORY, "out of memory weighting the voxels of a structure");
 		for (size_t first = 0; first < voxels; first++) {
 			if (first / stride % n)
 				continue;
 			for (size_t i = 0; i < n; i++)
-				line[i] = b->fraction[first + i * stride];
+				line[i] = share[first + i * stride];
 			for (size_t i = 0; i < n; i++) /* beyond the outermost centres the dose stays as it is there */
-				b->fraction[first + i * stride] =
+				share[first + i * stride] =
 				        0.75f * line[i] + 0.125f * (line[i ? i - 1 : i] + line[i + 1 < n ? i + 1 : i]);
 		}
 		free(line);
@@ -174,7 +172,7 @@ static sp_status structures_set(size_t *out, builder *b, const size_t *which, si
 	}
 	free(one);
 	if (st == SP_OK && choice == AS_INTERPOLATED)
-		st = interpolate_shares(b);
+		st = sp_interpolate_shares(b->fraction, b->grid, b->err);
 	for (size_t v = 0; v < voxels; v++)
 		inside += b->fraction[v] >= least;
 	for (size_t v = 0; st == SP_OK && v < voxels; v++) {

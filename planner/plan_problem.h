@@ -45,4 +45,8 @@ sp_status sp_plan_problem_make(sp_plan_problem *out, const sp_case *c, const sp_
                                double target_weight, const sp_grid *grid, sp_error *err);
 void sp_plan_problem_finish(sp_plan_problem *p);
 
+/* Turns the shares of the grid's voxels that lie in a structure into their weights in its dose, which between voxel
+ * centres is linear: a voxel beyond the edge has some too. */
+sp_status sp_interpolate_shares(float *share, const sp_grid *grid, sp_error *err);
+
 #endif

@@ -109,7 +109,7 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 	if (st != SP_OK) /* plan->dose_gy is of no weights now */
 		return st;
 	memcpy(s->dose_weights, weights, bytes);
-	s->dose_is_whole = everywhere || !s->judged;
+	s->dose_is_whole = everywhere || !s->judged || s->dose || s->mc;
 	for (size_t i = 0; i < p->n_voxels; i++) {
 		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
 
@@ -386,6 +386,7 @@ static sp_status make_arrays(sp_plan_session *s, sp_error *err)
 {
 	sp_fluence_plan *plan = s->plan;
 	size_t n = sp_grid_voxels(&plan->dose_grid);
+	const bool judges_rows = s->pencil && !s->options->earlier && !s->options->n_scenarios;
 
 	plan->dose_gy = sp_alloc_array(n, sizeof *plan->dose_gy);
 	plan->weights = sp_alloc_array(plan->beams->n_bixels, sizeof *plan->weights);
@@ -396,55 +397,14 @@ static sp_status make_arrays(sp_plan_session *s, sp_error *err)
 	s->dose_weights = sp_alloc_array(plan->beams->n_bixels, sizeof *s->dose_weights);
 	s->held = sp_alloc_array(plan->beams->n_bixels, sizeof *s->held);
 	s->held_rows = sp_alloc_array(plan->n_rows, sizeof *s->held_rows);
-	if (!plan->dose_gy || !plan->weights || (s->options->montecarlo && !plan->sigma_gy) || !s->offset ||
-	    !s->rows_dose || !s->dose_weights || !s->held || !s->held_rows)
+	/* what is left of an earlier course, and scenarios, are judged on the whole grid */
+	if (judges_rows)
+		s->judged = sp_alloc_array(n, sizeof *s->judged);
+	if (!plan->dose_gy || !plan->weights || (judges_rows && !s->judged) ||
+	    (s->options->montecarlo && !plan->sigma_gy) || !s->offset || !s->rows_dose || !s->dose_weights ||
+	    !s->held || !s->held_rows)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
 	return SP_OK;
-}
-
-/* Where corrections need a dose: the rows, and around each structure under a limit the voxels that its doses are
- * interpolated from. A search has several corrections, the patient ten times as many voxels. */
-static sp_status mark_judged(sp_plan_session *s, sp_error *err)
-{
-	const sp_grid *g = &s->plan->dose_grid;
-	const sp_plan_problem *p = &s->problem;
-	const size_t step[3] = {1, g->n[0], g->n[0] * g->n[1]};
-	size_t n = sp_grid_voxels(g);
-	float *fraction;
-	sp_status st = SP_OK;
-
-	/* those of an earlier course are judged on the whole grid */
-	if (!s->pencil || s->options->earlier || s->options->n_scenarios)
-		return SP_OK;
-	fraction = sp_alloc_array(n, sizeof *fraction);
-	s->judged = sp_alloc_array(n, 1);
-	if (!fraction || !s->judged)
-		st = sp_fail(err, SP_NO_MEMORY, "out of memory for a dose grid of %zu voxels", n);
-	for (size_t i = 0; st == SP_OK && i < p->n_limits; i++)
-		for (size_t k = 0; st == SP_OK && k < p->limits[i].n; k++) {
-			st = sp_structure_fractions(fraction, &s->c->structures[p->limits[i].which[k]], &s->c->ct, g,
-			                            err);
-			for (size_t v = 0; st == SP_OK && v < n; v++)
-				s->judged[v] |= fraction[v] > 0.0f;
-		}
-	free(fraction);
-	/* a neighbour farther along each axis, one axis after the other; from here on 2 is new along this axis */
-	for (int a = 0; st == SP_OK && a < 3; a++) {
-		for (size_t v = 0; v < n; v++) {
-			size_t place = v / step[a] % g->n[a];
-
-			if (s->judged[v] == 1)
-				continue;
-			if ((place > 0 && s->judged[v - step[a]] == 1) ||
-			    (place + 1 < g->n[a] && s->judged[v + step[a]] == 1))
-				s->judged[v] = 2;
-		}
-		for (size_t v = 0; v < n; v++)
-			s->judged[v] = s->judged[v] != 0;
-	}
-	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
-		s->judged[p->voxels[i]] = 1;
-	return st;
 }
 
 sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_protocol *protocol, double dose_gy,
@@ -494,9 +454,9 @@ sp_status sp_plan_session_open(sp_plan_session *s, const sp_case *c, const sp_pr
 	if (o->target_slip_percent > 0.0 &&
 	    (st = sp_priorities_begin(&s->priorities, &s->problem, o->target_slip_percent, err)) != SP_OK)
 		return st;
-	if ((st = mark_judged(s, err)) != SP_OK)
+	if ((st = make_arrays(s, err)) != SP_OK || !s->judged)
 		return st;
-	return make_arrays(s, err);
+	return sp_limits_mark(s->judged, &s->problem, c, &plan->dose_grid, err);
 }
 
 void sp_plan_session_close(sp_plan_session *s)

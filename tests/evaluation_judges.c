@@ -348,7 +348,7 @@ static void a_hard_limit_that_cannot_be_judged_is_none_that_is_met(void **state)
 	assert_int_equal(sp_case_add_structure(&s, c, "SpinalCord", SP_ROLE_CORD, NULL), SP_OK);
 	e = evaluate(c, dose, text);
 	row = row_of(e, "not_judged", "SpinalCord", "D0.03cc_Gy");
-	assert_true(json_is_true(json_object_get(row, "hard")));
+	assert_true(json_is_true(json_object_get(row, "counts_as_missed")));
 	assert_true(json_is_false(json_object_get(e, "all_limits_met")));
 	json_decref(e);
 	free(dose);

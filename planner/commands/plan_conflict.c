@@ -74,7 +74,7 @@ bool sp_plan_say_conflict(const json_t *evaluation, bool ended_early)
 	{
 		size_t used = strlen(unknown);
 
-		if (json_is_true(json_object_get(row, "hard")) && !json_is_true(json_object_get(row, "absent")))
+		if (json_is_true(json_object_get(row, "counts_as_missed")))
 			snprintf(unknown + used, sizeof unknown - used, "%s%s %s (%s)", used ? ", " : "",
 			         text_of(row, "structure"), text_of(row, "metric"), text_of(row, "reason"));
 	}

@@ -108,7 +108,8 @@ static void note_interrupt(sp_plan_session *s)
 		*s->err = (sp_error){0};
 }
 
-/* The search's seconds that are left of --max-time, and of those a share; 0: no limit. */
+/* The search's seconds that are left of --max-time, and of those a share; 0: no limit. Shares are ours: unlimited, a
+ * third goes to the fluence and most of the rest to the apertures. */
 static double seconds_left(const sp_plan_session *s, double share)
 {
 	const double most = s->options->max_seconds;

@@ -140,8 +140,8 @@ def write_plan(path, beams, prescription, machine, case_path, source):
                 if name in group:
                     f[name] = group[name]
         if 'prescription' not in f and prescription:
-            known = f['structures'] if 'structures' in f else ()
-            if prescription.get('boost') not in known or prescription.get('target') not in known:
+            known = set(f['structures']) if 'structures' in f else set()
+            if not {prescription.get('target'), prescription.get('boost')} <= known:  # names mean nothing without these
                 prescription = {k: v for k, v in prescription.items() if k not in ('target', 'boost', 'boost_gy')}
             f.create_group('prescription').attrs.update(prescription)
         f['provenance'] = json.dumps({'version': 'rtplan2h5', 'source': source})

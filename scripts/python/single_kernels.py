@@ -5,7 +5,7 @@ Photons: pencil kernels of each energy by `spineplan kernels`. Electrons: depth 
 voxels of 20 x 20 x 1 mm, mean of the middle 120 mm of a field of 200 mm. What a folder already holds of an earlier run
 is taken as it is, so that an interrupted run goes on.
 
-example: scripts/single-kernels --folder /tmp/single -o engine/pencil/kernels
+example: scripts/single-kernels --folder single -o engine/pencil/kernels
 """
 import argparse
 import os

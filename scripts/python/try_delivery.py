@@ -108,26 +108,24 @@ def tg119_protocol(work, name):
 
 
 def cases(args):
-    """(name, case, further options of spineplan plan)"""
+    """(name, case, further options of spineplan plan by technique)"""
     for path in args.cases:
-        yield path.stem, path, ()
+        yield path.stem, path, {}
     if args.cases:
         return
     for name in PHANTOMS:
         path = args.work / f'{name}.h5'
         if not path.exists() and run(args.work / f'{name}.log', args.spineplan, 'phantom', name, '-o', path)[0]:
             raise Failed(f'spineplan phantom {name} failed: see {args.work / name}.log')
-        yield name, path, SPINE_BEAMS
+        yield name, path, {'imrt': SPINE_BEAMS}
     for name in TG119:
-        yield name, DATA / 'tg119.h5', ('--protocol', tg119_protocol(args.work, name))
+        yield name, DATA / 'tg119.h5', dict.fromkeys(TECHNIQUES, ('--protocol', tg119_protocol(args.work, name)))
     for name in ('lumbar', 'thorax'):
-        yield name, DATA / f'{name}.h5', SPINE_BEAMS
+        yield name, DATA / f'{name}.h5', {'imrt': SPINE_BEAMS}
 
 
 def plan(args, name, case, technique, further):
     """The row, read from where it is kept or planned now."""
-    if technique == 'vmat' and further == SPINE_BEAMS:
-        further = ()
     stem = args.work / f'{name}-{technique}'
     kept, out, log = (stem.with_name(stem.name + end) for end in ('.json', '.h5', '.log'))
     settings = {'grid_mm': args.grid_mm, 'uncertainty': args.uncertainty, 'machine': args.machine, 'case': case.name,
@@ -182,7 +180,7 @@ def main():
             for technique in TECHNIQUES:
                 if args.technique in (None, technique):
                     try:
-                        r = plan(args, name, case, technique, further)
+                        r = plan(args, name, case, technique, further.get(technique, ()))
                         print(line(r), flush=True)
                         failed |= not r['deliverable']
                     except Failed as e:

@@ -299,6 +299,16 @@ def test_a_boost_goes_out_and_comes_back(arcs, tmp_path):
             assert wanted.items() <= dict(f['prescription'].attrs).items() and ('boost' in f['prescription'].attrs) == bool(options)
 
 
+def test_a_plan_without_a_boost_goes_onto_a_case_without_a_prescription(arcs, tmp_path):
+    case = tmp_path / 'case.h5'
+    shutil.copy(DATA / 'tg119.h5', case)
+    with h5py.File(case, 'r+') as c:
+        del c['prescription']
+    assert call(rtplan2h5, arcs / 'out' / 'RP.dcm', '--case', case, '-o', tmp_path / 'again.h5') == 0
+    with h5py.File(tmp_path / 'again.h5') as f, h5py.File(arcs / 'plan.h5') as plan:
+        assert f['prescription'].attrs['dose_gy'] == plan['prescription'].attrs['dose_gy']
+
+
 @pytest.mark.parametrize('name', ['24mm_x_20mm_rectangle', 'FFF_example', 'rtplan'])
 def test_static_fields_come_back_as_they_were(tmp_path, name):
     assert call(rtplan2h5, DATA / 'interop' / f'{name}.dcm', '--case', DATA / 'tg119.h5', '-o', tmp_path / 'a.h5',

@@ -1,11 +1,12 @@
 """The output folder of a cohort, and what tells whether a file there is still of the same case, options and program.
 A Monte Carlo dose in parts has such a folder too; its parts stand where the cases of a cohort do.
 
-OUT/plans/NAME.h5, OUT/doses/NAME.h5, OUT/reports/NAME.html   results, under their names only when they are whole
-OUT/records/NAME.json   what was made of the case, by which program, and what came out
-OUT/logs/NAME.txt       what the program said
-OUT/work/NAME/          files in the making, and checkpoints
-OUT/cohort.csv, OUT/cohort.html, OUT/settings.json
+In it are
+plans/NAME.h5, doses/NAME.h5, reports/NAME.html   results, under their names only when they are whole
+records/NAME.json   what was made of the case, by which program, and what came out
+logs/NAME.txt       what the program said
+work/NAME           files in the making, and checkpoints
+cohort.csv, cohort.html, settings.json
 """
 import contextlib
 import fcntl

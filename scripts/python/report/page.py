@@ -123,7 +123,7 @@ def page_data(plan):
 
 def hard_not_judged(plan):
     """Hard limits on structures that are in the case and could not be judged, as an empty cord."""
-    return [limit for limit in plan.evaluation.get('not_judged', []) if limit.get('hard') and not limit.get('absent')]
+    return [limit for limit in plan.evaluation.get('not_judged', []) if limit.get('counts_as_missed')]
 
 
 def chips(plan):
