@@ -277,6 +277,58 @@ static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 	finish_rig(&r);
 }
 
+/* Two fields of one beam, the second one's leaves a quarter further. */
+static void make_crossed_fields(rig *r, sp_fields **out)
+{
+	sp_error err = {0};
+
+	make_rig(r, false, false);
+	assert_int_equal(sp_fields_create(out, r->machine, r->bixels, 2, &err), SP_OK);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(sp_field_make(&(*out)->fields[i], 1, 1, &err), SP_OK);
+		(*out)->fields[i].turned = i == 1;
+		(*out)->fields[i].intervals[0] = (sp_interval){.gantry_deg = 40.0, .least_mu = 1.0};
+	}
+	assert_int_equal(sp_fields_complete(*out, &err), SP_OK);
+}
+
+/* A strip along y without fluence, as a cord: one aperture of leaves along it, two of leaves across it where those
+ * cannot be had. */
+static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
+{
+	double *wanted;
+	sp_fields *fields;
+	sp_segments s;
+	sp_error err = {0};
+	rig r;
+
+	(void)state;
+	make_crossed_fields(&r, &fields);
+	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
+	for (size_t b = 0; b < r.bixels->n_bixels; b++)
+		wanted[b] = fabs(r.bixels->beams[0].x_mm[b] - 5.0) > 5.0 ? 20.0 : 0.0;
+	assert_int_equal(sp_sequence(&s, fields, wanted, 1, 1.0, &err), SP_OK);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.segments[0].field, 1);
+	for (size_t k = 0; k < fields->fields[1].n_pairs; k++) { /* across is -x */
+		double x = -0.5 * (fields->fields[1].boundaries_mm[k] + fields->fields[1].boundaries_mm[k + 1]);
+		double open = s.segments[0].leaves_mm[fields->fields[1].n_pairs + k] - s.segments[0].leaves_mm[k];
+
+		assert_true(fabs(x - 5.0) > 5.0 ? fabs(open - 40.0) < 1e-9 : open < 1.0);
+	}
+	sp_segments_finish(&s);
+
+	fields->fields[1].is_cut = true;
+	assert_int_equal(sp_sequence(&s, fields, wanted, 10, 1.0, &err), SP_OK);
+	assert_true(s.n >= 2);
+	for (size_t k = 0; k < s.n; k++)
+		assert_int_equal(s.segments[k].field, 0);
+	sp_segments_finish(&s);
+	free(wanted);
+	sp_fields_destroy(fields);
+	finish_rig(&r);
+}
+
 /* As many segments as the machine has control points for, two each, however many more would come nearer. */
 static void a_field_gets_no_more_segments_than_control_points_allow(void **state)
 {
@@ -360,6 +412,7 @@ int main(void)
 	        cmocka_unit_test(leaves_much_narrower_than_bixels_cover_all_rows),
 	        cmocka_unit_test(jaws_open_no_farther_than_leaves_and_field_reach),
 	        cmocka_unit_test(a_sequence_of_few_apertures_is_near_the_fluence),
+	        cmocka_unit_test(leaves_along_a_strip_spare_it_in_one_aperture),
 	        cmocka_unit_test(a_field_gets_no_more_segments_than_control_points_allow),
 	        cmocka_unit_test(leaves_of_an_arc_are_made_slow_enough),
 	        cmocka_unit_test(apertures_become_control_points),

@@ -68,13 +68,16 @@ static void place(double *along, double *across, const sp_field *f, const sp_bea
 }
 
 /* Cuts an extent along axis a (0: along the leaves) to what the machine has there. */
-static void cut_extent(double *low, double *high, double least, double most, const char *way, const char *what)
+static void cut_extent(sp_field *f, double *low, double *high, double least, double most, bool say, const char *way,
+                       const char *what)
 {
 	if (*low >= least - 1e-6 && *high <= most + 1e-6)
 		return;
-	sp_log_warning("a field goes from %.0f to %.0f mm %s the leaves, %s from %.0f to %.0f mm: its edges are left "
-	               "out; another collimator angle may help",
-	               *low, *high, way, what, least, most);
+	f->is_cut = true;
+	if (say)
+		sp_log_warning("a field goes from %.0f to %.0f mm %s the leaves, %s from %.0f to %.0f mm: its edges "
+		               "are left out; another collimator angle may help",
+		               *low, *high, way, what, least, most);
 	*low = fmax(*low, least);
 	*high = fmin(*high, most);
 }
@@ -85,8 +88,10 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 	const sp_mlc *mlc = set->machine->mlc;
 	double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY}, half = 0.5 * set->bixel_mm, middle,
 	       beyond, reach = fmin(mlc->overtravel_mm, mlc->max_position_mm); /* of both banks, to either side */
+	const bool say = !set->on_trial;
 	size_t last;
 
+	f->is_cut = false;
 	for (size_t b = 0; b < set->bixels->n_beams; b++)
 		for (size_t i = 0; used[b] && i < set->bixels->beams[b].n_bixels; i++) {
 			double at[2];
@@ -99,19 +104,21 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 		}
 	middle = 0.5 * (low[0] + high[0]);
 	if (high[0] - low[0] > mlc->max_span_mm) {
-		sp_log_warning(
-		        "a field is %.0f mm wide along the leaves, which lie at most %.0f mm apart: its edges are "
-		        "left out; another collimator angle may help",
-		        high[0] - low[0], mlc->max_span_mm);
+		f->is_cut = true;
+		if (say)
+			sp_log_warning("a field is %.0f mm wide along the leaves, which lie at most %.0f mm apart: its "
+			               "edges are left out; another collimator angle may help",
+			               high[0] - low[0], mlc->max_span_mm);
 		low[0] = middle - 0.5 * mlc->max_span_mm;
 		high[0] = middle + 0.5 * mlc->max_span_mm;
 	}
-	cut_extent(&low[0], &high[0], -reach, reach, "along", "whose ends go");
-	cut_extent(&low[1], &high[1], mlc->boundaries_mm[0], mlc->boundaries_mm[mlc->n_pairs], "across", "which lie");
+	cut_extent(f, &low[0], &high[0], -reach, reach, say, "along", "whose ends go");
+	cut_extent(f, &low[1], &high[1], mlc->boundaries_mm[0], mlc->boundaries_mm[mlc->n_pairs], say, "across",
+	           "which lie");
 	for (int a = 0; a < 2; a++) {
 		double most = 0.5 * set->machine->limits.max_field_mm[a];
 
-		cut_extent(&low[a], &high[a], -most, most, a ? "across" : "along", "while the jaws open");
+		cut_extent(f, &low[a], &high[a], -most, most, say, a ? "across" : "along", "while the jaws open");
 	}
 	if (!(high[0] > low[0] && high[1] > low[1]))
 		return sp_fail(err, SP_BAD_INPUT, "the target lies outside the leaves of %s", mlc->name);

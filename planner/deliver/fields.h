@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
 	bool turned; /* the leaves move along y of the matrix's bixels: collimator 90 degrees more than theirs */
 	bool moves;  /* leaves move between states while the beam is on */
+	bool is_cut; /* some of its bixels lie where leaves or jaws do not reach */
 	int gantry_turn;
 	double collimator_deg, couch_deg, isocentre_mm[3];
 	size_t first_pair, n_pairs;  /* of the machine's leaves: those over bixels */
@@ -55,6 +56,7 @@ typedef struct {
 	size_t n_fields;
 	sp_field *fields;
 	size_t n_variables, n_leaves; /* leaf variables come first */
+	bool on_trial;                /* no warning of fields that are cut */
 	double bixel_mm;
 } sp_fields;
 

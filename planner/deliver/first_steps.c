@@ -1,4 +1,6 @@
-/* Step and shoot: one field a beam, one state and one interval a segment. */
+/* Step and shoot: a state and an interval a segment. A beam has up to two fields, of leaves across the cord and along
+ * it (the collimator a quarter further): a pair of leaves along the cord covers it with the target open on both sides,
+ * which leaves across it need two segments for, and twice the monitor units; those make its edges without steps. */
 #include "deliver_internal.h"
 
 #include <math.h>
@@ -27,16 +29,21 @@ static size_t most_segments(const sp_deliver_job *j)
 	return j->options->segments ? j->options->segments : SEGMENTS_A_BEAM * j->session.plan->beams->n_beams;
 }
 
-/* Field i of beam b with n segments. */
-static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t b, size_t n)
+/* Ways in which the leaves can lie over a beam; field `way` of beam b on trial has the number WAYS * b + way. */
+#define WAYS 2
+
+/* Field i: the `trial`-th one tried, with n segments. */
+static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t trial, size_t n)
 {
+	const size_t b = trial / WAYS;
 	const sp_beam_setup *setup = &set->bixels->beams[b].setup;
 	sp_field *f = &set->fields[i];
 	sp_status st = sp_field_make(f, n, n, j->err);
 
 	if (st != SP_OK)
 		return st;
-	f->collimator_deg = setup->collimator_deg;
+	f->turned = trial % WAYS == 1;
+	f->collimator_deg = setup->collimator_deg + (f->turned ? 90.0 : 0.0);
 	f->couch_deg = setup->couch_deg;
 	memcpy(f->isocentre_mm, setup->isocentre_mm, sizeof f->isocentre_mm);
 	for (size_t k = 0; k < n; k++)
@@ -49,7 +56,8 @@ static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t 
 	return SP_OK;
 }
 
-/* A field for every beam with segments; field_of[b] tells which. */
+/* Fields of those tried that have segments, in the order of the beams; the collimator stays where it is from one beam
+ * to the next. field_of: by the number on trial. */
 static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *field_of, size_t *count)
 {
 	const sp_beam_set *bixels = j->session.plan->beams;
@@ -58,18 +66,20 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 
 	for (size_t k = 0; k < s->n; k++)
 		count[s->segments[k].field]++;
-	for (size_t b = 0; b < bixels->n_beams; b++)
-		n += count[b] > 0;
+	for (size_t t = 0; t < WAYS * bixels->n_beams; t++)
+		n += count[t] > 0;
 	if (n == 0)
 		return sp_fail(j->err, SP_BAD_INPUT, "the fluence is too weak for segments of %g MU", LEAST_MU);
 	if ((st = sp_fields_create(&j->fields, j->machine, bixels, n, j->err)) != SP_OK)
 		return st;
 	n = 0;
-	for (size_t b = 0; st == SP_OK && b < bixels->n_beams; b++) {
-		if (count[b] == 0)
+	for (size_t k = 0; st == SP_OK && k < WAYS * bixels->n_beams; k++) {
+		size_t trial = k / WAYS % 2 ? k ^ 1 : k;
+
+		if (count[trial] == 0)
 			continue;
-		field_of[b] = n;
-		st = make_field(j, j->fields, n++, b, count[b]);
+		field_of[trial] = n;
+		st = make_field(j, j->fields, n++, trial, count[trial]);
 	}
 	return st == SP_OK ? sp_fields_complete(j->fields, j->err) : st;
 }
@@ -79,7 +89,7 @@ static void fill_map(sp_deliver_job *j, const sp_segments *s, const size_t *fiel
 	sp_aperture_map *m = j->map;
 	double sum = 0.0;
 
-	memset(count, 0, j->fields->bixels->n_beams * sizeof *count);
+	memset(count, 0, WAYS * j->fields->bixels->n_beams * sizeof *count);
 	for (size_t k = 0; k < s->n; k++) {
 		const sp_segment *g = &s->segments[k];
 		size_t field = field_of[g->field], state = count[g->field]++;
@@ -97,22 +107,24 @@ static void fill_map(sp_deliver_job *j, const sp_segments *s, const size_t *fiel
 sp_status sp_deliver_first_steps(sp_deliver_job *j)
 {
 	const sp_beam_set *bixels = j->session.plan->beams;
-	size_t *field_of = sp_alloc_array(2 * bixels->n_beams, sizeof *field_of), *count = field_of + bixels->n_beams;
-	sp_fields *first = NULL; /* a segment a beam: to find out how many each gets */
+	const size_t n = WAYS * bixels->n_beams;
+	size_t *field_of = sp_alloc_array(2 * n, sizeof *field_of), *count = field_of + n;
+	sp_fields *first = NULL; /* a segment each: to find out how many each gets */
 	sp_segments s = {0};
 	sp_status st;
 
 	if (!field_of)
 		return sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu beams", bixels->n_beams);
-	st = sp_fields_create(&first, j->machine, bixels, bixels->n_beams, j->err);
-	for (size_t b = 0; st == SP_OK && b < bixels->n_beams; b++)
-		st = make_field(j, first, b, b, 1);
+	if ((st = sp_fields_create(&first, j->machine, bixels, n, j->err)) == SP_OK)
+		first->on_trial = true;
+	for (size_t t = 0; st == SP_OK && t < n; t++)
+		st = make_field(j, first, t, t, 1);
 	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK &&
 	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), least_mu(j), j->err)) == SP_OK &&
 	    (st = make_fields(j, &s, field_of, count)) == SP_OK &&
 	    (st = sp_aperture_map_create(&j->map, j->fields, j->options->fractions, j->err)) == SP_OK)
 		fill_map(j, &s, field_of, count);
-	sp_log_detail("%zu segments in %zu beams", s.n, j->fields ? j->fields->n_fields : 0);
+	sp_log_detail("%zu segments in %zu fields", s.n, j->fields ? j->fields->n_fields : 0);
 	sp_segments_finish(&s);
 	sp_fields_destroy(first);
 	free(field_of);

@@ -38,18 +38,35 @@ static void find_next(field_search *s, const sp_field *f, double gap_mm, double 
 	}
 }
 
-static void take_off(field_search *s)
+/* The beam of the bixels that field i shines through. */
+static size_t beam_of(const sp_fields *fields, size_t i)
 {
-	const sp_fluence_map *m = &s->left;
+	return fields->fields[i].intervals[0].beam;
+}
 
-	for (size_t k = 0; k < m->n_pairs; k++)
-		for (size_t i = 0; i < m->n_places; i++) {
-			double middle = m->low_mm + ((double)i + 0.5) * m->bixel_mm;
+/* From the fluence that is left of the bixels. */
+static void take_off(double *left, const field_search *s, const sp_fields *fields, size_t i)
+{
+	const sp_field *f = &fields->fields[i];
+	const sp_tracks *t = &f->tracks[beam_of(fields, i)];
 
-			if (middle > s->leaves_mm[k] && middle < s->leaves_mm[m->n_pairs + k])
-				m->value[k * m->n_places + i] -= s->mu;
-		}
-	s->n++;
+	for (size_t k = 0; k < t->n; k++) {
+		const sp_track *track = &t->tracks[k];
+
+		for (size_t b = track->first; b < track->first + track->n; b++)
+			if (t->along_mm[b] > s->leaves_mm[track->pair] &&
+			    t->along_mm[b] < s->leaves_mm[f->n_pairs + track->pair])
+				left[t->bixel[b]] -= s->mu * track->share;
+	}
+}
+
+/* Another field of the same beam reaches all of it. */
+static bool is_replaced(const sp_fields *fields, size_t i)
+{
+	for (size_t k = 0; fields->fields[i].is_cut && k < fields->n_fields; k++)
+		if (beam_of(fields, k) == beam_of(fields, i) && !fields->fields[k].is_cut)
+			return true;
+	return false;
 }
 
 static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_search *s, size_t n_pairs,
@@ -67,66 +84,109 @@ static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_
 	return SP_OK;
 }
 
-/* The field whose next aperture gains most; one without any comes first, one with most_each has enough. n_fields: none
- * has anything left. */
-static size_t choose(const field_search *s, size_t n_fields, size_t most_each)
+/* The field whose next aperture gains most; a beam without any comes first, a field with most_each has enough.
+ * n_fields: none has anything left. */
+static size_t choose(const field_search *s, const sp_fields *fields, const size_t *n_of_beam, size_t most_each)
 {
-	size_t best = n_fields;
+	size_t best = fields->n_fields;
+	bool best_first = false;
 
-	for (size_t i = 0; i < n_fields; i++) {
-		bool first = s[i].n == 0;
+	for (size_t i = 0; i < fields->n_fields; i++) {
+		bool first = n_of_beam[beam_of(fields, i)] == 0;
 
 		if (!(s[i].gain > 0.0) || s[i].n >= most_each)
 			continue;
-		if (best == n_fields || (first && s[best].n > 0) ||
-		    (first == (s[best].n == 0) && s[i].gain > s[best].gain))
+		if (best == fields->n_fields || (first && !best_first) ||
+		    (first == best_first && s[i].gain > s[best].gain)) {
 			best = i;
+			best_first = first;
+		}
 	}
 	return best;
+}
+
+typedef struct {
+	const sp_fields *fields;
+	field_search *each;
+	double *left, *room_mm, least_mu;
+	size_t *n_of_beam;
+	sp_error *err;
+} sequencer;
+
+/* What the fields of a beam would do next. */
+static sp_status look_at_beam(sequencer *q, size_t beam)
+{
+	sp_status st = SP_OK;
+
+	for (size_t i = 0; st == SP_OK && i < q->fields->n_fields; i++) {
+		const sp_field *f = &q->fields->fields[i];
+
+		if (beam_of(q->fields, i) != beam || is_replaced(q->fields, i))
+			continue;
+		sp_fluence_map_finish(&q->each[i].left);
+		if ((st = sp_fluence_map_make(&q->each[i].left, q->fields, f, beam, q->left, q->err)) == SP_OK)
+			find_next(&q->each[i], f, q->fields->machine->mlc->min_gap_mm, q->least_mu, q->room_mm);
+	}
+	return st;
+}
+
+static sp_status make_sequencer(sequencer *q, const double *weights)
+{
+	const sp_fields *fields = q->fields;
+	size_t widest = 0, n_bixels = fields->bixels->n_bixels;
+	bool whole = true;
+
+	for (size_t i = 0; i < fields->n_fields; i++)
+		widest = fields->fields[i].n_pairs > widest ? fields->fields[i].n_pairs : widest;
+	q->each = sp_alloc_array(fields->n_fields, sizeof *q->each);
+	q->left = sp_alloc_array(n_bixels, sizeof *q->left);
+	q->n_of_beam = sp_alloc_array(fields->bixels->n_beams, sizeof *q->n_of_beam);
+	q->room_mm = sp_alloc_array(2 * widest, sizeof *q->room_mm);
+	for (size_t i = 0; q->each && i < fields->n_fields; i++)
+		whole &= (q->each[i].leaves_mm = sp_alloc_array(2 * widest, sizeof(double))) != NULL;
+	if (!whole || !q->each || !q->left || !q->n_of_beam || !q->room_mm)
+		return sp_fail(q->err, SP_NO_MEMORY, "no memory to sequence %zu fields", fields->n_fields);
+	memcpy(q->left, weights, n_bixels * sizeof *q->left);
+	return SP_OK;
+}
+
+static void finish_sequencer(sequencer *q)
+{
+	for (size_t i = 0; q->each && i < q->fields->n_fields; i++) {
+		sp_fluence_map_finish(&q->each[i].left);
+		free(q->each[i].leaves_mm);
+	}
+	free(q->each);
+	free(q->left);
+	free(q->n_of_beam);
+	free(q->room_mm);
 }
 
 sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, double least_mu,
                       sp_error *err)
 {
-	const double gap_mm = fields->machine->mlc->min_gap_mm;
 	/* a control point before and one after the MU of each */
 	const size_t most_each = fields->machine->limits.max_control_points / 2;
-	size_t n = fields->n_fields, widest = 0, room = 0;
-	field_search *s = sp_alloc_array(n, sizeof *s);
-	double *room_mm = NULL;
-	sp_status st = s ? SP_OK : sp_fail(err, SP_NO_MEMORY, "no memory to sequence %zu fields", n);
+	sequencer q = {.fields = fields, .least_mu = least_mu, .err = err};
+	size_t room = 0;
+	sp_status st = make_sequencer(&q, weights);
 
 	*out = (sp_segments){0};
-	for (size_t i = 0; i < n; i++)
-		widest = fields->fields[i].n_pairs > widest ? fields->fields[i].n_pairs : widest;
-	if (st == SP_OK && !(room_mm = sp_alloc_array(2 * widest, sizeof *room_mm)))
-		st = sp_fail(err, SP_NO_MEMORY, "no memory to sequence %zu fields", n);
-	for (size_t i = 0; st == SP_OK && i < n; i++) {
-		const sp_field *f = &fields->fields[i];
-
-		if (!(s[i].leaves_mm = sp_alloc_array(2 * f->n_pairs, sizeof(double))))
-			st = sp_fail(err, SP_NO_MEMORY, "no memory to sequence %zu fields", n);
-		else
-			st = sp_fluence_map_make(&s[i].left, fields, f, f->intervals[0].beam, weights, err);
-		if (st == SP_OK)
-			find_next(&s[i], f, gap_mm, least_mu, room_mm);
-	}
+	for (size_t b = 0; st == SP_OK && b < fields->bixels->n_beams; b++)
+		st = look_at_beam(&q, b);
 	while (st == SP_OK && out->n < most) {
-		size_t i = choose(s, n, most_each);
+		size_t i = choose(q.each, fields, q.n_of_beam, most_each);
 
-		if (i == n)
+		if (i == fields->n_fields)
 			break;
-		if ((st = keep(out, &room, i, &s[i], fields->fields[i].n_pairs, err)) != SP_OK)
+		if ((st = keep(out, &room, i, &q.each[i], fields->fields[i].n_pairs, err)) != SP_OK)
 			break;
-		take_off(&s[i]);
-		find_next(&s[i], &fields->fields[i], gap_mm, least_mu, room_mm);
+		take_off(q.left, &q.each[i], fields, i);
+		q.each[i].n++;
+		q.n_of_beam[beam_of(fields, i)]++;
+		st = look_at_beam(&q, beam_of(fields, i));
 	}
-	for (size_t i = 0; s && i < n; i++) {
-		sp_fluence_map_finish(&s[i].left);
-		free(s[i].leaves_mm);
-	}
-	free(s);
-	free(room_mm);
+	finish_sequencer(&q);
 	if (st != SP_OK)
 		sp_segments_finish(out);
 	return st;

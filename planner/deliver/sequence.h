@@ -17,9 +17,10 @@ typedef struct {
 } sp_segments;
 
 /* Greedy: aperture after aperture the one that takes most off the squared difference to the fluence, in whichever field
- * that is; at least one for every field with fluence, `most` in all, and in a field as many as its machine takes.
- * weights: of the bixels, as fluence plans have them. All intervals of a field see its first interval's beam. least_mu:
- * of an aperture, course. */
+ * that is; at least one for every beam of the bixels with fluence, `most` in all, and in a field as many as its machine
+ * takes. Fields of one beam share its fluence; one that is cut gets none where another is whole. weights: of the
+ * bixels, as fluence plans have them. All intervals of a field see its first interval's beam. least_mu: of an aperture,
+ * course. */
 sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, double least_mu,
                       sp_error *err);
 void sp_segments_finish(sp_segments *s);
