@@ -256,7 +256,7 @@ static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 		wanted[b] = (fabs(x) < 15 && fabs(y) < 15 ? 20.0 : 0.0) + (x > 5 && y > 0 ? 10.0 : 0.0) +
 		            (x < -5 && y < 5 ? 5.0 : 0.0);
 	}
-	assert_int_equal(sp_sequence(&s, r.fields, wanted, 6, 1.0, &err), SP_OK);
+	assert_int_equal(sp_sequence(&s, r.fields, wanted, 6, false, 1.0, &err), SP_OK);
 	assert_true(s.n >= 3 && s.n <= 6);
 	for (size_t k = 0; k < s.n; k++)
 		for (size_t b = 0; b < r.bixels->n_bixels; b++) {
@@ -307,7 +307,7 @@ static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
 	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
 	for (size_t b = 0; b < r.bixels->n_bixels; b++)
 		wanted[b] = fabs(r.bixels->beams[0].x_mm[b] - 5.0) > 5.0 ? 20.0 : 0.0;
-	assert_int_equal(sp_sequence(&s, fields, wanted, 1, 1.0, &err), SP_OK);
+	assert_int_equal(sp_sequence(&s, fields, wanted, 1, false, 1.0, &err), SP_OK);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.segments[0].field, 1);
 	for (size_t k = 0; k < fields->fields[1].n_pairs; k++) { /* across is -x */
@@ -318,8 +318,20 @@ static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
 	}
 	sp_segments_finish(&s);
 
+	for (size_t one = 0; one < 2; one++) {
+		size_t n_of[2] = {0};
+
+		for (size_t b = 0; b < r.bixels->n_bixels; b += 3)
+			wanted[b] += 3.0 * (double)(b % 7);
+		assert_int_equal(sp_sequence(&s, fields, wanted, 10, one, 1.0, &err), SP_OK);
+		for (size_t k = 0; k < s.n; k++)
+			n_of[s.segments[k].field]++;
+		assert_true(one ? n_of[0] == 0 && n_of[1] > 1 : n_of[0] > 0 && n_of[1] > 0);
+		sp_segments_finish(&s);
+	}
+
 	fields->fields[1].is_cut = true;
-	assert_int_equal(sp_sequence(&s, fields, wanted, 10, 1.0, &err), SP_OK);
+	assert_int_equal(sp_sequence(&s, fields, wanted, 10, false, 1.0, &err), SP_OK);
 	assert_true(s.n >= 2);
 	for (size_t k = 0; k < s.n; k++)
 		assert_int_equal(s.segments[k].field, 0);
@@ -343,7 +355,7 @@ static void a_field_gets_no_more_segments_than_control_points_allow(void **state
 	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
 	for (size_t b = 0; b < r.bixels->n_bixels; b++)
 		wanted[b] = 20.0 + 7.0 * (double)(b * 11 % 13);
-	assert_int_equal(sp_sequence(&s, r.fields, wanted, 50, 1.0, &err), SP_OK);
+	assert_int_equal(sp_sequence(&s, r.fields, wanted, 50, false, 1.0, &err), SP_OK);
 	assert_int_equal(s.n, 3);
 	sp_segments_finish(&s);
 	free(wanted);

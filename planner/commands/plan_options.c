@@ -15,7 +15,7 @@ static const double around_deg[] = {180, 208, 235, 263, 291, 319, 346, 14, 41, 6
 static const char help[] =
         "usage: spineplan plan CASE -o PLAN [options]\n"
         "\n"
-        "Plans a case: influence matrix, optimisation with hard limits, dose, evaluation, plan file.\n"
+        "Plans a case: matrix, optimisation with hard limits, dose, evaluation, plan file.\n"
         "\n"
         "  -o, --output PLAN      the plan file to write (HDF5)\n"
         "      --protocol NAME    a shipped protocol or a YAML file; default: what the case names\n"
@@ -25,6 +25,7 @@ static const char help[] =
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
         "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
         "      --segments N       imrt: segments in all (default 7 a beam)\n"
+        "      --one-collimator   imrt: one field a beam; default: up to two, the collimator 90 degrees further\n"
         "      --arcs N           vmat: 1 to 3 (default 2)\n"
         "      --arc A,B          vmat: gantry angles between which they turn (default 181,179)\n"
         "      --mlc NAME         a shipped leaf file or a YAML file, instead of the machine's\n"
@@ -127,6 +128,7 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 	        {"dose-gy", required_argument, NULL, 'D'},
 	        {"technique", required_argument, NULL, 't'},
 	        {"segments", required_argument, NULL, 'n'},
+	        {"one-collimator", no_argument, NULL, 'C'},
 	        {"arcs", required_argument, NULL, 'a'},
 	        {"arc", required_argument, NULL, 'A'},
 	        {"mlc", required_argument, NULL, 'l'},
@@ -178,6 +180,9 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 			break;
 		case 'n':
 			good = read_count(&a->delivery.segments, optarg, 1, 1000);
+			break;
+		case 'C':
+			a->delivery.one_collimator = true;
 			break;
 		case 'a':
 			good = read_count(&a->delivery.arcs, optarg, 1, 3);

@@ -120,7 +120,8 @@ sp_status sp_deliver_first_steps(sp_deliver_job *j)
 	for (size_t t = 0; st == SP_OK && t < n; t++)
 		st = make_field(j, first, t, t, 1);
 	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK &&
-	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), least_mu(j), j->err)) == SP_OK &&
+	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), j->options->one_collimator,
+	                      least_mu(j), j->err)) == SP_OK &&
 	    (st = make_fields(j, &s, field_of, count)) == SP_OK &&
 	    (st = sp_aperture_map_create(&j->map, j->fields, j->options->fractions, j->err)) == SP_OK)
 		fill_map(j, &s, field_of, count);

@@ -84,9 +84,10 @@ static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_
 	return SP_OK;
 }
 
-/* The field whose next aperture gains most; a beam without any comes first, a field with most_each has enough.
- * n_fields: none has anything left. */
-static size_t choose(const field_search *s, const sp_fields *fields, const size_t *n_of_beam, size_t most_each)
+/* The field whose next aperture gains most; a beam without any comes first, a field with most_each has enough, and with
+ * one_each that which had a beam's first has all others of it. n_fields: none has anything left. */
+static size_t choose(const field_search *s, const sp_fields *fields, const size_t *n_of_beam, size_t most_each,
+                     bool one_each)
 {
 	size_t best = fields->n_fields;
 	bool best_first = false;
@@ -94,7 +95,7 @@ static size_t choose(const field_search *s, const sp_fields *fields, const size_
 	for (size_t i = 0; i < fields->n_fields; i++) {
 		bool first = n_of_beam[beam_of(fields, i)] == 0;
 
-		if (!(s[i].gain > 0.0) || s[i].n >= most_each)
+		if (!(s[i].gain > 0.0) || s[i].n >= most_each || (one_each && !first && s[i].n == 0))
 			continue;
 		if (best == fields->n_fields || (first && !best_first) ||
 		    (first == best_first && s[i].gain > s[best].gain)) {
@@ -162,8 +163,8 @@ static void finish_sequencer(sequencer *q)
 	free(q->room_mm);
 }
 
-sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, double least_mu,
-                      sp_error *err)
+sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, bool one_each,
+                      double least_mu, sp_error *err)
 {
 	/* a control point before and one after the MU of each */
 	const size_t most_each = fields->machine->limits.max_control_points / 2;
@@ -175,7 +176,7 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
 	for (size_t b = 0; st == SP_OK && b < fields->bixels->n_beams; b++)
 		st = look_at_beam(&q, b);
 	while (st == SP_OK && out->n < most) {
-		size_t i = choose(q.each, fields, q.n_of_beam, most_each);
+		size_t i = choose(q.each, fields, q.n_of_beam, most_each, one_each);
 
 		if (i == fields->n_fields)
 			break;

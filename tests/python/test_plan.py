@@ -211,7 +211,10 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
     evaluation = json.loads(done.stdout)
     assert evaluation['all_limits_met'], done.stderr
     with h5py.File(plan) as f:
-        assert f.attrs['technique'] == 'imrt' and len(f['beams']) == 5
+        assert f.attrs['technique'] == 'imrt' and {float(b['gantry_deg'][0]) for b in f['beams'].values()} == {120, 150, 180, 210, 240}
+        # up to two fields a beam, the collimator a quarter further
+        fields = [(float(b['gantry_deg'][0]), float(b['collimator_deg'][0])) for b in f['beams'].values()]
+        assert len(set(fields)) == len(fields) > 5 and {c for _, c in fields} == {0, 90}
         points = [len(b['cumulative_mu']) for b in f['beams'].values()]
         assert sum(points) <= 2 * 20
         assert f['beams/0'].attrs['mlc'] == 'millennium-120' and f['beams/0/leaves_mm'].shape == (points[0], 2, 60)
