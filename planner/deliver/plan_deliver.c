@@ -14,8 +14,9 @@
 #include "row_filter.h"
 #include "to_delivery.h"
 
-/* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. */
-#define FLUENCE_ROUNDS 8
+/* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. The
+ * fluence is only where apertures begin: more of them, each with a dose by Monte Carlo, make no better plan. */
+#define FLUENCE_ROUNDS 4
 #define APERTURE_ROUNDS 6
 #define LEAF_ROUNDS 1 /* of an arc, before its leaves are made slow enough */
 #define LAST_ROUNDS 3
