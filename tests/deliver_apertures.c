@@ -278,11 +278,12 @@ static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 }
 
 /* Two fields of one beam, the second one's leaves a quarter further. */
-static void make_crossed_fields(rig *r, sp_fields **out)
+static void make_crossed_fields(rig *r, sp_fields **out, double max_span_mm)
 {
 	sp_error err = {0};
 
 	make_rig(r, false, false);
+	r->machine->mlc->max_span_mm = max_span_mm;
 	assert_int_equal(sp_fields_create(out, r->machine, r->bixels, 2, &err), SP_OK);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(sp_field_make(&(*out)->fields[i], 1, 1, &err), SP_OK);
@@ -290,6 +291,39 @@ static void make_crossed_fields(rig *r, sp_fields **out)
 		(*out)->fields[i].intervals[0] = (sp_interval){.gantry_deg = 40.0, .least_mu = 1.0};
 	}
 	assert_int_equal(sp_fields_complete(*out, &err), SP_OK);
+}
+
+/* Leaves that do not go far enough: every aperture is open somewhere, and once what they reach has its fluence there
+ * are no more. */
+static void what_leaves_do_not_reach_gets_no_apertures(void **state)
+{
+	double *wanted;
+	sp_fields *fields;
+	sp_segments s;
+	sp_error err = {0};
+	rig r;
+
+	(void)state;
+	make_crossed_fields(&r, &fields, 30.0);
+	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
+	for (size_t b = 0; b < r.bixels->n_bixels; b++)
+		wanted[b] = 20.0;
+	assert_true(fields->fields[0].is_cut && fields->fields[1].is_cut);
+	assert_int_equal(sp_sequence(&s, fields, wanted, 30, false, 1.0, &err), SP_OK);
+	assert_true(s.n > 0);
+	for (size_t k = 0; k < s.n; k++) {
+		const size_t n = fields->fields[s.segments[k].field].n_pairs;
+		double open = 0.0;
+
+		for (size_t p = 0; p < n; p++)
+			open += s.segments[k].leaves_mm[n + p] - s.segments[k].leaves_mm[p];
+		assert_true(open > 4.0 + 0.5 * (double)n); /* more than the least gaps and a bixel */
+	}
+	sp_segments_finish(&s);
+
+	free(wanted);
+	sp_fields_destroy(fields);
+	finish_rig(&r);
 }
 
 /* A strip along y without fluence, as a cord: one aperture of leaves along it, two of leaves across it where those
@@ -303,7 +337,7 @@ static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
 	rig r;
 
 	(void)state;
-	make_crossed_fields(&r, &fields);
+	make_crossed_fields(&r, &fields, 150.0);
 	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
 	for (size_t b = 0; b < r.bixels->n_bixels; b++)
 		wanted[b] = fabs(r.bixels->beams[0].x_mm[b] - 5.0) > 5.0 ? 20.0 : 0.0;
@@ -424,6 +458,7 @@ int main(void)
 	        cmocka_unit_test(leaves_much_narrower_than_bixels_cover_all_rows),
 	        cmocka_unit_test(jaws_open_no_farther_than_leaves_and_field_reach),
 	        cmocka_unit_test(a_sequence_of_few_apertures_is_near_the_fluence),
+	        cmocka_unit_test(what_leaves_do_not_reach_gets_no_apertures),
 	        cmocka_unit_test(leaves_along_a_strip_spare_it_in_one_aperture),
 	        cmocka_unit_test(a_field_gets_no_more_segments_than_control_points_allow),
 	        cmocka_unit_test(leaves_of_an_arc_are_made_slow_enough),

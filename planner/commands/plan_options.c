@@ -25,7 +25,7 @@ static const char help[] =
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
         "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
         "      --segments N       imrt: segments in all (default 7 a beam)\n"
-        "      --one-collimator   imrt: one field a beam; default: up to two, the collimator 90 degrees further\n"
+        "      --one-collimator   imrt: one field a beam; default: also one with the collimator 90 degrees on\n"
         "      --arcs N           vmat: 1 to 3 (default 2)\n"
         "      --arc A,B          vmat: gantry angles between which they turn (default 181,179)\n"
         "      --mlc NAME         a shipped leaf file or a YAML file, instead of the machine's\n"
@@ -102,7 +102,7 @@ static bool finds_unheeded(char *option, const char **needs, const sp_plan_argum
 	} all[] = {{"u", "--engine mc, or --technique imrt or vmat", a->plan.montecarlo || a->deliver},
 	           {"B", "--engine mc", a->plan.montecarlo},
 	           {"c", "the pencil beam's matrix; Monte Carlo's is cut off nowhere", !a->plan.montecarlo},
-	           {"n", "--technique imrt", a->deliver && technique == SP_BEAM_IMRT},
+	           {"nC", "--technique imrt", a->deliver && technique == SP_BEAM_IMRT},
 	           {"aA", "--technique vmat", a->deliver && technique == SP_BEAM_VMAT},
 	           {"l", "--technique imrt or vmat", a->deliver},
 	           {"b", "fluence plans and --technique imrt; arcs run between the angles of --arc",

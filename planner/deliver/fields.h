@@ -56,7 +56,7 @@ typedef struct {
 	size_t n_fields;
 	sp_field *fields;
 	size_t n_variables, n_leaves; /* leaf variables come first */
-	bool on_trial;                /* no warning of fields that are cut */
+	bool on_trial;                /* fields that are cut give no warning, those out of reach have no pairs */
 	double bixel_mm;
 } sp_fields;
 

@@ -119,7 +119,9 @@ sp_status sp_deliver_first_steps(sp_deliver_job *j)
 		first->on_trial = true;
 	for (size_t t = 0; st == SP_OK && t < n; t++)
 		st = make_field(j, first, t, t, 1);
-	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK &&
+	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK && first->n_leaves == 0)
+		st = sp_fail(j->err, SP_BAD_INPUT, "the target lies outside the leaves of %s", j->machine->mlc->name);
+	if (st == SP_OK &&
 	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), j->options->one_collimator,
 	                      least_mu(j), j->err)) == SP_OK &&
 	    (st = make_fields(j, &s, field_of, count)) == SP_OK &&

@@ -60,8 +60,10 @@ double sp_fluence_map_best_opening(double *leaves_mm, const sp_fluence_map *m, c
 		size_t first = 0, from = 0, to = 0;
 
 		for (size_t i = 0; i < m->n_places; i++) {
+			double middle = m->low_mm + ((double)i + 0.5) * m->bixel_mm;
+
 			sum += gain * v[i] - cost;
-			if (sum <= 0.0) {
+			if (sum <= 0.0 || middle <= f->low_mm || middle >= f->high_mm) { /* leaves do not go there */
 				sum = 0.0;
 				first = i + 1;
 			} else if (sum > best) {

@@ -122,7 +122,7 @@ static sp_status look_at_beam(sequencer *q, size_t beam)
 	for (size_t i = 0; st == SP_OK && i < q->fields->n_fields; i++) {
 		const sp_field *f = &q->fields->fields[i];
 
-		if (beam_of(q->fields, i) != beam || is_replaced(q->fields, i))
+		if (beam_of(q->fields, i) != beam || f->n_pairs == 0 || is_replaced(q->fields, i))
 			continue;
 		sp_fluence_map_finish(&q->each[i].left);
 		if ((st = sp_fluence_map_make(&q->each[i].left, q->fields, f, beam, q->left, q->err)) == SP_OK)

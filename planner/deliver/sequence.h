@@ -19,9 +19,8 @@ typedef struct {
 /* Greedy: aperture after aperture the one that takes most off the squared difference to the fluence, in whichever field
  * that is; at least one for every beam of the bixels with fluence, `most` in all, and in a field as many as its machine
  * takes. Fields of one beam share its fluence; one that is cut gets none where another is whole, and with one_each all
- * apertures of a beam are of one field. weights: of the
- * bixels, as fluence plans have them. All intervals of a field see its first interval's beam. least_mu: of an aperture,
- * course. */
+ * apertures of a beam are of one field, whichever has its first. All intervals of a field see its first interval's
+ * beam. weights: of the bixels, as fluence plans have them; least_mu: of an aperture, course. */
 sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *weights, size_t most, bool one_each,
                       double least_mu, sp_error *err);
 void sp_segments_finish(sp_segments *s);
