@@ -277,24 +277,32 @@ static void a_sequence_of_few_apertures_is_near_the_fluence(void **state)
 	finish_rig(&r);
 }
 
-/* Two fields of one beam, the second one's leaves a quarter further. */
-static void make_crossed_fields(rig *r, sp_fields **out, double max_span_mm)
+/* Two fields on trial of the rig's beam, the second one's leaves a quarter further, and a fluence of 20 everywhere. */
+static void cross_fields(sp_fields **out, double **wanted, const rig *r)
 {
 	sp_error err = {0};
 
-	make_rig(r, false, false);
-	r->machine->mlc->max_span_mm = max_span_mm;
 	assert_int_equal(sp_fields_create(out, r->machine, r->bixels, 2, &err), SP_OK);
+	(*out)->on_trial = true;
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(sp_field_make(&(*out)->fields[i], 1, 1, &err), SP_OK);
 		(*out)->fields[i].turned = i == 1;
 		(*out)->fields[i].intervals[0] = (sp_interval){.gantry_deg = 40.0, .least_mu = 1.0};
 	}
 	assert_int_equal(sp_fields_complete(*out, &err), SP_OK);
+	*wanted = calloc(r->bixels->n_bixels, sizeof **wanted);
+	for (size_t b = 0; b < r->bixels->n_bixels; b++)
+		(*wanted)[b] = 20.0;
 }
 
-/* Leaves that do not go far enough: every aperture is open somewhere, and once what they reach has its fluence there
- * are no more. */
+static void finish_crossed(rig *r, sp_fields *fields, double *wanted)
+{
+	free(wanted);
+	sp_fields_destroy(fields);
+	finish_rig(r);
+}
+
+/* Leaves that do not go far enough either way: every aperture is open somewhere, however many are asked for. */
 static void what_leaves_do_not_reach_gets_no_apertures(void **state)
 {
 	double *wanted;
@@ -304,10 +312,9 @@ static void what_leaves_do_not_reach_gets_no_apertures(void **state)
 	rig r;
 
 	(void)state;
-	make_crossed_fields(&r, &fields, 30.0);
-	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
-	for (size_t b = 0; b < r.bixels->n_bixels; b++)
-		wanted[b] = 20.0;
+	make_rig(&r, false, false);
+	r.machine->mlc->max_span_mm = 30.0;
+	cross_fields(&fields, &wanted, &r);
 	assert_true(fields->fields[0].is_cut && fields->fields[1].is_cut);
 	assert_int_equal(sp_sequence(&s, fields, wanted, 30, false, 1.0, &err), SP_OK);
 	assert_true(s.n > 0);
@@ -320,10 +327,30 @@ static void what_leaves_do_not_reach_gets_no_apertures(void **state)
 		assert_true(open > 4.0 + 0.5 * (double)n); /* more than the least gaps and a bixel */
 	}
 	sp_segments_finish(&s);
+	finish_crossed(&r, fields, wanted);
+}
 
-	free(wanted);
-	sp_fields_destroy(fields);
-	finish_rig(&r);
+/* Off the axis by more than leaf ends go, but under the leaves across: the turned field takes it all. */
+static void a_way_out_of_reach_leaves_the_beam_to_the_other(void **state)
+{
+	double *wanted;
+	sp_fields *fields;
+	sp_segments s;
+	sp_error err = {0};
+	rig r;
+
+	(void)state;
+	complete_under(&r, (double[]){150, 190, -20, 20}, -250.0, 5.0, 100);
+	r.machine->mlc->max_position_mm = 100.0;
+	cross_fields(&fields, &wanted, &r);
+	assert_int_equal(fields->fields[0].n_pairs, 0);
+	assert_false(fields->fields[1].is_cut);
+	assert_int_equal(sp_sequence(&s, fields, wanted, 5, false, 1.0, &err), SP_OK);
+	assert_true(s.n > 0);
+	for (size_t k = 0; k < s.n; k++)
+		assert_int_equal(s.segments[k].field, 1);
+	sp_segments_finish(&s);
+	finish_crossed(&r, fields, wanted);
 }
 
 /* A strip along y without fluence, as a cord: one aperture of leaves along it, two of leaves across it where those
@@ -337,10 +364,11 @@ static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
 	rig r;
 
 	(void)state;
-	make_crossed_fields(&r, &fields, 150.0);
-	wanted = calloc(r.bixels->n_bixels, sizeof *wanted);
+	make_rig(&r, false, false);
+	cross_fields(&fields, &wanted, &r);
 	for (size_t b = 0; b < r.bixels->n_bixels; b++)
-		wanted[b] = fabs(r.bixels->beams[0].x_mm[b] - 5.0) > 5.0 ? 20.0 : 0.0;
+		if (fabs(r.bixels->beams[0].x_mm[b] - 5.0) <= 5.0)
+			wanted[b] = 0.0;
 	assert_int_equal(sp_sequence(&s, fields, wanted, 1, false, 1.0, &err), SP_OK);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.segments[0].field, 1);
@@ -370,9 +398,7 @@ static void leaves_along_a_strip_spare_it_in_one_aperture(void **state)
 	for (size_t k = 0; k < s.n; k++)
 		assert_int_equal(s.segments[k].field, 0);
 	sp_segments_finish(&s);
-	free(wanted);
-	sp_fields_destroy(fields);
-	finish_rig(&r);
+	finish_crossed(&r, fields, wanted);
 }
 
 /* As many segments as the machine has control points for, two each, however many more would come nearer. */
@@ -459,6 +485,7 @@ int main(void)
 	        cmocka_unit_test(jaws_open_no_farther_than_leaves_and_field_reach),
 	        cmocka_unit_test(a_sequence_of_few_apertures_is_near_the_fluence),
 	        cmocka_unit_test(what_leaves_do_not_reach_gets_no_apertures),
+	        cmocka_unit_test(a_way_out_of_reach_leaves_the_beam_to_the_other),
 	        cmocka_unit_test(leaves_along_a_strip_spare_it_in_one_aperture),
 	        cmocka_unit_test(a_field_gets_no_more_segments_than_control_points_allow),
 	        cmocka_unit_test(leaves_of_an_arc_are_made_slow_enough),

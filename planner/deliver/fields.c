@@ -83,7 +83,7 @@ static void cut_extent(sp_field *f, double *low, double *high, double least, dou
 }
 
 /* On trial such a field has no pairs. */
-static sp_status is_out_of_reach(const sp_fields *set, sp_field *f, sp_error *err)
+static sp_status leave_out_of_reach(const sp_fields *set, sp_field *f, sp_error *err)
 {
 	if (!set->on_trial)
 		return sp_fail(err, SP_BAD_INPUT, "the target lies outside the leaves of %s", set->machine->mlc->name);
@@ -131,7 +131,7 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 		cut_extent(f, &low[a], &high[a], -most, most, say, a ? "across" : "along", "while the jaws open");
 	}
 	if (!(high[0] > low[0] && high[1] > low[1]))
-		return is_out_of_reach(set, f, err);
+		return leave_out_of_reach(set, f, err);
 	f->jaws_mm[0] = fmin(low[0], set->machine->limits.jaw_overtravel_mm[0]);
 	f->jaws_mm[1] = fmax(high[0], -set->machine->limits.jaw_overtravel_mm[0]);
 	f->jaws_mm[2] = fmin(low[1], set->machine->limits.jaw_overtravel_mm[1]);
@@ -146,7 +146,7 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 	f->n_pairs = last - f->first_pair;
 	f->boundaries_mm = mlc->boundaries_mm + f->first_pair;
 	if (f->n_pairs == 0 || !(f->high_mm - f->low_mm > 2.0 * mlc->min_gap_mm))
-		return is_out_of_reach(set, f, err);
+		return leave_out_of_reach(set, f, err);
 	return SP_OK;
 }
 

@@ -56,12 +56,12 @@ static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t 
 	return SP_OK;
 }
 
-/* Fields of those tried that have segments, in the order of the beams; the collimator stays where it is from one beam
- * to the next. field_of: by the number on trial. */
+/* Fields of those tried that have segments, in the order of the beams; a beam begins with the collimator where the last
+ * field left it, if it has a field there. field_of: by the number on trial. */
 static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *field_of, size_t *count)
 {
 	const sp_beam_set *bixels = j->session.plan->beams;
-	size_t n = 0;
+	size_t n = 0, last = 0;
 	sp_status st;
 
 	for (size_t k = 0; k < s->n; k++)
@@ -73,13 +73,18 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 	if ((st = sp_fields_create(&j->fields, j->machine, bixels, n, j->err)) != SP_OK)
 		return st;
 	n = 0;
-	for (size_t k = 0; st == SP_OK && k < WAYS * bixels->n_beams; k++) {
-		size_t trial = k / WAYS % 2 ? k ^ 1 : k;
+	for (size_t b = 0; b < bixels->n_beams; b++) {
+		const size_t begin = last;
 
-		if (count[trial] == 0)
-			continue;
-		field_of[trial] = n;
-		st = make_field(j, j->fields, n++, trial, count[trial]);
+		for (size_t k = 0; st == SP_OK && k < WAYS; k++) {
+			size_t way = begin ^ k, trial = WAYS * b + way;
+
+			if (count[trial] == 0)
+				continue;
+			field_of[trial] = n;
+			st = make_field(j, j->fields, n++, trial, count[trial]);
+			last = way;
+		}
 	}
 	return st == SP_OK ? sp_fields_complete(j->fields, j->err) : st;
 }
