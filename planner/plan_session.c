@@ -187,8 +187,7 @@ static sp_status stop_here(bool *go_on, sp_error *err)
 	return SP_OK;
 }
 
-/* The patient as planned: the protocol's limits, and what an earlier course leaves. */
-static sp_status judge_planned(sp_plan_session *s, sp_limit_standing *standing, const float *rows_dose, bool correct)
+sp_status sp_plan_session_judge(sp_limit_standing *standing, sp_plan_session *s, const float *rows_dose, bool correct)
 {
 	const sp_fluence_plan *plan = s->plan;
 	sp_limit_standing budgets;
@@ -220,14 +219,14 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 		plan->dose_gy[p->voxels[i]] = rows_dose[i];
 	s->dose_is_whole = false;
 	if (s->round > 0)
-		st = judge_planned(s, &standing, rows_dose, false);
+		st = sp_plan_session_judge(&standing, s, rows_dose, false);
 	/* the rows' neighbours need a dose once, and what is held at the end must be held by the whole dose */
 	if (st == SP_OK && (s->round == 0 || (s->near_end && standing.worst_miss_gy <= 0.0)))
 		st = smoothed_dose(s, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
 	if (st == SP_OK)
-		st = judge_planned(s, &standing, rows_dose, true);
+		st = sp_plan_session_judge(&standing, s, rows_dose, true);
 	if (st == SP_OK)
 		st = correct_scenarios(s, &standing, weights, rows_dose);
 	if (st == SP_INTERRUPTED)
@@ -289,11 +288,11 @@ sp_status sp_plan_session_last_dose(sp_plan_session *s)
 
 	/* in scenarios limits are judged by another dose each */
 	if (st != SP_OK || !s->held_round || s->plan->interrupted || s->options->n_scenarios ||
-	    (st = judge_planned(s, &last, s->rows_dose, false)) != SP_OK || last.worst_miss_gy <= 0.0)
+	    (st = sp_plan_session_judge(&last, s, s->rows_dose, false)) != SP_OK || last.worst_miss_gy <= 0.0)
 		return st;
 	swap_held(s);
 	if ((st = sp_plan_session_final_dose(s)) != SP_OK ||
-	    (st = judge_planned(s, &held, s->rows_dose, false)) != SP_OK)
+	    (st = sp_plan_session_judge(&held, s, s->rows_dose, false)) != SP_OK)
 		return st;
 	if (held.worst_miss_gy < last.worst_miss_gy) {
 		sp_log_info("the last weights missed a hard limit by %.2f Gy; kept are those of correction %d",

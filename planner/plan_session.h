@@ -69,6 +69,10 @@ sp_status sp_plan_session_final_dose(sp_plan_session *s);
 /* The same; where these weights miss a hard limit and earlier ones of the search held all, those and their dose. */
 sp_status sp_plan_session_last_dose(sp_plan_session *s);
 
+/* The hard limits in the patient as planned, the protocol's and what an earlier course leaves, by plan->dose_gy;
+ * correct: their terms move. rows_dose: the search's own. */
+sp_status sp_plan_session_judge(sp_limit_standing *out, sp_plan_session *s, const float *rows_dose, bool correct);
+
 /* How the limits hold in the scenarios, into plan->robust; nothing without scenarios. */
 sp_status sp_plan_session_report_scenarios(sp_plan_session *s);
 

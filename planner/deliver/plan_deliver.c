@@ -311,7 +311,8 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	    (st = note_searched(&out->deliverable, s, "apertures")) != SP_OK ||
 	    (st = finish(j, o->uncertainty)) != SP_OK || (st = note_reached(&out->last, s, "last dose")) != SP_OK ||
 	    (st = sp_apertures_deliver(&out->delivery, j->map, j->map->x, j->options->fractions / j->mu_factor,
-	                               j->err)) != SP_OK)
+	                               j->err)) != SP_OK ||
+	    (st = sp_plan_session_report_earlier(s)) != SP_OK)
 		return st;
 	for (size_t i = 0; i < j->fields->n_fields; i++)
 		out->n_segments += j->fields->fields[i].n_intervals;

@@ -24,10 +24,7 @@
 
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
 {
-	sp_plan_session *s = &j->session;
-
-	return sp_limits_judge(out, &s->problem, 0, s->c, &s->plan->dose_grid, s->plan->dose_gy, s->rows_dose,
-	                       s->dose_gy, correct, s->err);
+	return sp_plan_session_judge(out, &j->session, j->session.rows_dose, correct);
 }
 
 static void scale_dose(sp_deliver_job *j, double factor)
@@ -158,6 +155,26 @@ static double machine_factor(const sp_deliver_job *j)
 	return factor;
 }
 
+/* What an earlier course leaves. By how much the hottest volume passes its budgets is a convex function of the factor,
+ * so the chord's zero is never beyond its own. */
+static sp_status budget_factor(double *out, sp_deliver_job *j)
+{
+	const sp_plan_session *s = &j->session;
+	const double before = j->mu_factor;
+	sp_limit_standing now, more;
+	sp_status st;
+
+	*out = INFINITY;
+	if (!s->options->earlier || (st = sp_deliver_judge(&now, j, false)) != SP_OK)
+		return s->options->earlier ? st : SP_OK;
+	scale_dose(j, 1.0 + MOST_MORE);
+	st = sp_deliver_judge(&more, j, false);
+	scale_dose(j, before / j->mu_factor);
+	if (st == SP_OK && more.worst_miss_gy > 0.0)
+		*out = 1.0 + MOST_MORE * now.worst_miss_gy / (now.worst_miss_gy - more.worst_miss_gy);
+	return st;
+}
+
 /* Lowers *gain to that of a factor, and then says why. */
 static void hold(double *gain, const char **why, double factor, const char *reason)
 {
@@ -169,14 +186,16 @@ static void hold(double *gain, const char **why, double factor, const char *reas
 
 sp_status sp_deliver_use_room(sp_deliver_job *j)
 {
-	double before = j->mu_factor, by_coverage, gain = MOST_MORE;
+	double before = j->mu_factor, by_coverage, by_budget, gain = MOST_MORE;
 	const char *why = "no more is taken without a new search";
 	sp_room room, now;
 	sp_status st;
 
-	if ((st = evaluate(&room, j)) != SP_OK || (st = coverage_factor(&by_coverage, j)) != SP_OK)
+	if ((st = budget_factor(&by_budget, j)) != SP_OK || (st = evaluate(&room, j)) != SP_OK ||
+	    (st = coverage_factor(&by_coverage, j)) != SP_OK)
 		return st;
 	hold(&gain, &why, room.factor, room.by);
+	hold(&gain, &why, by_budget, "a hard limit or what the earlier course leaves");
 	hold(&gain, &why, by_coverage, "the target's D95 has the prescription");
 	hold(&gain, &why, machine_factor(j), "the machine's most MU per degree");
 	for (int i = 0; i < HALVINGS && gain > WORTH_WHILE; i++, gain *= 0.5) {
