@@ -3,6 +3,7 @@
 #include "alloc.h"
 #include "beam_facts.h"
 #include "delivery_dose.h"
+#include "delivery_pencil.h"
 #include "log.h"
 #include "water_tank.h"
 

@@ -35,11 +35,4 @@ sp_status sp_delivery_dose_mc(float *dose_gy, float *sigma_gy, sp_delivery_dose_
                               const sp_delivery *d, const sp_grid *grid, const sp_delivery_dose_options *o,
                               sp_error *err);
 
-/* By the pencil beam, dose to water: target and extra-focal source as fluence maps of bixel_mm (0: 2.5) and 10 mm,
- * electron contamination where the machine's kernels have a table of it (NAME-electrons). red: electron density on the
- * CT's grid (sp_matter_electron_density). */
-sp_status sp_delivery_dose_pencil(float *dose_gy, sp_device *device, const sp_case *c, const sp_matter *matter,
-                                  const float *red, const sp_machine *machine, const sp_delivery *d,
-                                  const sp_grid *grid, double bixel_mm, sp_error *err);
-
 #endif

@@ -159,18 +159,34 @@ static sp_status estimate_offset(void *context, const double *weights, const flo
 	return st;
 }
 
-/* The same as correct_limits for the scenarios of set-up errors; *standing becomes the worse of both. */
-static sp_status correct_scenarios(sp_plan_session *s, sp_limit_standing *standing, const double *weights,
-                                   const float *rows_dose)
+/* A dose by Monte Carlo in every scenario would take as long as the plan a dozen times over: the planned one, which
+ * stays in the room while the patient moves, is what they have then. */
+static sp_scenario_source scenario_source(const sp_plan_session *s, const double *weights)
 {
+	if (s->mc)
+		return (sp_scenario_source){.planned = {.grid = s->plan->dose_grid, .gy = s->plan->dose_gy}};
+	return (sp_scenario_source){.pencil = s->pencil, .weights = weights};
+}
+
+sp_status sp_plan_session_scenario_rows(float *rows, sp_plan_session *s)
+{
+	const sp_scenario_source source = scenario_source(s, s->plan->weights);
+
+	return s->options->n_scenarios ? sp_robust_rows_doses(rows, &s->robust, &source, s->err) : SP_OK;
+}
+
+sp_status sp_plan_session_judge_scenarios(sp_limit_standing *standing, sp_plan_session *s, const double *weights,
+                                          const float *rows_dose, bool correct)
+{
+	const sp_scenario_source source = scenario_source(s, weights);
 	sp_limit_standing worst;
 	double before = sp_clock_seconds();
 	sp_status st = SP_OK;
 
 	if (!s->options->n_scenarios)
 		return st;
-	st = sp_robust_rows_judge(&worst, &s->robust, &s->problem, s->c, s->pencil, weights, rows_dose, s->offset,
-	                          s->dose_gy, true, s->err);
+	st = sp_robust_rows_judge(&worst, &s->robust, &s->problem, s->c, &source, rows_dose, correct ? s->offset : NULL,
+	                          s->dose_gy, correct, s->err);
 	s->plan->dose_seconds += sp_clock_seconds() - before;
 	standing->worst_miss_gy = fmax(standing->worst_miss_gy, worst.worst_miss_gy);
 	/* many scenarios hold one limit, each with a term of its own: the last tenths of one of them cost little */
@@ -228,7 +244,7 @@ static sp_status correct_limits(void *context, const double *weights, const floa
 	if (st == SP_OK)
 		st = sp_plan_session_judge(&standing, s, rows_dose, true);
 	if (st == SP_OK)
-		st = correct_scenarios(s, &standing, weights, rows_dose);
+		st = sp_plan_session_judge_scenarios(&standing, s, weights, rows_dose, true);
 	if (st == SP_INTERRUPTED)
 		return stop_here(go_on, err);
 	if (st != SP_OK)
@@ -334,10 +350,11 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 
 sp_status sp_plan_session_report_scenarios(sp_plan_session *s)
 {
+	const sp_scenario_source source = scenario_source(s, s->plan->weights);
+
 	if (!s->options->n_scenarios)
 		return SP_OK;
-	return sp_robust_rows_report(&s->plan->robust, &s->robust, &s->problem, s->c, s->pencil, s->plan->weights,
-	                             s->dose_gy, s->err);
+	return sp_robust_rows_report(&s->plan->robust, &s->robust, &s->problem, s->c, &source, s->dose_gy, s->err);
 }
 
 sp_status sp_plan_session_report_earlier(sp_plan_session *s)

@@ -73,6 +73,15 @@ sp_status sp_plan_session_last_dose(sp_plan_session *s);
  * correct: their terms move. rows_dose: the search's own. */
 sp_status sp_plan_session_judge(sp_limit_standing *out, sp_plan_session *s, const float *rows_dose, bool correct);
 
+/* The same in the scenarios of set-up errors, by the pencil beam's dose of the weights, or where Monte Carlo makes the
+ * doses by plan->dose_gy moved; *standing becomes the worse of both. correct: what the matrix leaves out is taken up
+ * too. Nothing without scenarios. */
+sp_status sp_plan_session_judge_scenarios(sp_limit_standing *standing, sp_plan_session *s, const double *weights,
+                                          const float *rows_dose, bool correct);
+
+/* The scenarios' rows of *rows (plan->n_rows) by the same doses. */
+sp_status sp_plan_session_scenario_rows(float *rows, sp_plan_session *s);
+
 /* How the limits hold in the scenarios, into plan->robust; nothing without scenarios. */
 sp_status sp_plan_session_report_scenarios(sp_plan_session *s);
 

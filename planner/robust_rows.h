@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "displace.h"
+#include "dose_file.h"
 #include "limit_correction.h"
 #include "pencil.h"
 #include "plan_problem.h"
@@ -15,14 +17,23 @@
 typedef struct {
 	size_t n_scenarios;
 	const sp_scenario *scenarios; /* borrowed */
-	sp_beam_set **beams;          /* as each displaced patient sees them */
-	size_t first_row, n_each;     /* scenario s has the rows first_row + s * n_each ... */
-	uint32_t *nominal_row;        /* of each of the n_each voxels */
-	uint64_t *voxels;             /* of the dose grid, ascending */
-	size_t *box_voxel;            /* in the box; SIZE_MAX where it lies outside */
-	sp_grid box;                  /* where limits are judged */
+	sp_displacement *displacements;
+	sp_beam_set **beams;      /* as each displaced patient sees them */
+	size_t first_row, n_each; /* scenario s has the rows first_row + s * n_each ... */
+	uint32_t *nominal_row;    /* of each of the n_each voxels */
+	uint64_t *voxels;         /* of the dose grid, ascending */
+	size_t *box_voxel;        /* in the box; SIZE_MAX where it lies outside */
+	sp_grid box;              /* where limits are judged */
 	float *box_dose_gy;
 } sp_robust_rows;
+
+/* What the dose of a scenario comes from: the pencil beam, with the beams as the displaced patient sees them; or, where
+ * that is NULL, the dose of the patient as planned, which stays in the room. */
+typedef struct {
+	sp_pencil *pencil;
+	const double *weights; /* of the pencil's bixels */
+	sp_dose planned;       /* borrowed */
+} sp_scenario_source;
 
 /* Adds to a problem, for each scenario, the limits on upper doses of organs that come within reach of the target, and
  * the penalties for underdose of the tumour (gross or clinical) with a share of their weight. */
@@ -41,15 +52,18 @@ sp_status sp_robust_rows_matrix(sp_influence **matrix, const sp_robust_rows *r, 
 /* What the cut-off leaves out hardly changes by millimetres: a first guess for the scenarios' rows. */
 void sp_robust_rows_guess_offset(const sp_robust_rows *r, float *offset);
 
+/* The scenarios' rows of *rows: their doses; 0 where the pencil beam has not computed any. */
+sp_status sp_robust_rows_doses(float *rows, sp_robust_rows *r, const sp_scenario_source *source, sp_error *err);
+
 /* Computes each scenario's dose without cut-off near the target, judges the limits there (and moves their terms where
- * `correct`), and takes up in *offset what the matrix leaves out. *out collects the worst. */
+ * `correct`), and takes up in *offset (NULL: nowhere) what the matrix leaves out. *out collects the worst. */
 sp_status sp_robust_rows_judge(sp_limit_standing *out, sp_robust_rows *r, sp_plan_problem *p, const sp_case *c,
-                               sp_pencil *pencil, const double *weights, const float *rows_dose, float *offset,
+                               const sp_scenario_source *source, const float *rows_dose, float *offset,
                                double prescription_gy, bool correct, sp_error *err);
 
 /* Every limit that holds in scenarios, with its worst value: {scenarios: [name...], limits: [{structure, metric, unit,
  * limit, worst, worst_scenario, met}], all_limits_met}. */
 sp_status sp_robust_rows_report(json_t **out, sp_robust_rows *r, const sp_plan_problem *p, const sp_case *c,
-                                sp_pencil *pencil, const double *weights, double prescription_gy, sp_error *err);
+                                const sp_scenario_source *source, double prescription_gy, sp_error *err);
 
 #endif

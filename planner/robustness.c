@@ -6,14 +6,13 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "displace.h"
-#include "dose_file.h"
 #include "evaluate.h"
 #include "h5.h"
 #include "interrupt.h"
 #include "log.h"
 #include "metric.h"
 #include "metric_value.h"
+#include "moved_dose.h"
 
 /* A number that every scenario shows. */
 typedef struct {
@@ -24,17 +23,19 @@ typedef struct {
 
 #define MOST_WATCHED 16
 
+/* Of its maximum: a plan's dose that differs less is the engine's own. */
+#define SAME_DOSE 1e-4
+
 typedef struct {
 	const sp_case *c;
-	const sp_beam_set *beams;
-	const double *weights;
+	const sp_scenario_engine *engine;
 	const sp_grid *grid;
-	sp_pencil *pencil;
 	const sp_protocol *protocol;
 	double prescription_gy;
 	watched watch[MOST_WATCHED];
 	size_t n_watched;
-	sp_dose nominal;       /* as computed here; its grid is *grid */
+	sp_dose nominal;       /* the plan's own, else as computed here; its grid is *grid */
+	sp_dose rest;          /* the plan's own less what the engine gives; gy NULL: none */
 	float *dose, *shifted; /* of the present scenario; the nominal dose moved with the patient */
 	json_t *nominal_limits;
 	sp_robustness *out;
@@ -235,38 +236,36 @@ static sp_status add_limits(job *j, const json_t *evaluation, const char *scenar
 	return SP_OK;
 }
 
-/* The cheap estimate that moves the dose instead of computing it: what the patient's voxel finds where it comes to lie.
- * Trilinear, so peaks are blurred; outside the grid nothing is known and the voxel keeps its dose. */
-static void move_nominal(job *j, const sp_displacement *d)
+/* Into j->dose. */
+static sp_status displaced_dose(job *j, const sp_displacement *d)
 {
-	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++) {
-		double p[3], value;
+	sp_status st = j->engine->dose(j->engine->context, j->dose, d, j->err);
 
-		sp_grid_centre(p, j->grid, v);
-		sp_displacement_apply(p, d, p);
-		j->shifted[v] = sp_dose_at(&value, &j->nominal, p) ? (float)value : j->nominal.gy[v];
-	}
+	if (st != SP_OK || !j->rest.gy)
+		return st;
+	sp_move_dose(j->shifted, j->grid, &j->rest, d);
+	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
+		j->dose[v] = fmaxf(0.0f, j->dose[v] + j->shifted[v]);
+	return SP_OK;
 }
 
 static sp_status run_scenario(job *j, size_t number, const sp_scenario *s, json_t *list)
 {
 	sp_displacement d;
-	sp_beam_set *moved = NULL;
 	json_t *evaluation = NULL, *values = NULL, *by_shift = NULL, *missed = json_array(), *row = NULL;
 	sp_status st;
 
 	memcpy(d.shift_mm, s->shift_mm, sizeof d.shift_mm);
 	memcpy(d.rotation_deg, s->rotation_deg, sizeof d.rotation_deg);
-	memcpy(d.pivot_mm, j->beams->beams[0].setup.isocentre_mm, sizeof d.pivot_mm);
+	memcpy(d.pivot_mm, j->engine->isocentre_mm, sizeof d.pivot_mm);
 	if (!missed)
 		return no_memory(j);
-	if ((st = sp_beam_set_displace(&moved, j->beams, &d, j->err)) != SP_OK ||
-	    (st = sp_pencil_dose(j->dose, j->pencil, moved, j->weights, j->grid, j->err)) != SP_OK ||
+	if ((st = displaced_dose(j, &d)) != SP_OK ||
 	    (st = sp_evaluate(&evaluation, j->c, j->grid, j->dose, j->protocol, j->err)) != SP_OK ||
 	    (st = add_limits(j, evaluation, s->name, missed)) != SP_OK ||
 	    (st = watched_values(&values, j, j->dose)) != SP_OK || (st = fill_bands(j, 1 + number, j->dose)) != SP_OK)
 		goto cleanup;
-	move_nominal(j, &d);
+	sp_move_dose(j->shifted, j->grid, &j->nominal, &d);
 	if ((st = watched_values(&by_shift, j, j->shifted)) != SP_OK)
 		goto cleanup;
 	row = json_pack("{s:s, s:[f,f,f], s:[f,f,f], s:O, s:O, s:b, s:O}", "name", s->name, "shift_mm", s->shift_mm[0],
@@ -276,7 +275,6 @@ static sp_status run_scenario(job *j, size_t number, const sp_scenario *s, json_
 	if (!row || json_array_append_new(list, row) != 0)
 		st = no_memory(j);
 cleanup:
-	sp_beam_set_destroy(moved);
 	json_decref(evaluation);
 	json_decref(values);
 	json_decref(by_shift);
@@ -295,6 +293,22 @@ static double largest_difference(const job *j, const float *plan_dose_gy)
 		if (plan_dose_gy[v] >= 0.1 * hottest)
 			largest = fmax(largest, fabs((double)plan_dose_gy[v] - (double)j->nominal.gy[v]));
 	return hottest > 0.0 ? largest / hottest : 0.0;
+}
+
+static sp_status nominal_dose(job *j, double *difference, const float *plan_dose_gy)
+{
+	const size_t n = sp_grid_voxels(j->grid);
+	sp_status st = j->engine->dose(j->engine->context, j->nominal.gy, NULL, j->err);
+
+	*difference = 0.0;
+	if (st != SP_OK || !plan_dose_gy || (*difference = largest_difference(j, plan_dose_gy)) <= SAME_DOSE)
+		return st;
+	if (!(j->rest.gy = sp_alloc_array(n, sizeof *j->rest.gy)))
+		return no_memory(j);
+	for (size_t v = 0; v < n; v++)
+		j->rest.gy[v] = plan_dose_gy[v] - j->nominal.gy[v];
+	memcpy(j->nominal.gy, plan_dose_gy, n * sizeof *plan_dose_gy);
+	return SP_OK;
 }
 
 static json_t *columns_json(const job *j)
@@ -345,13 +359,11 @@ static sp_status run(job *j, const float *plan_dose_gy, const sp_scenario *scena
 
 	if (!list)
 		return no_memory(j);
-	if ((st = sp_pencil_dose(j->nominal.gy, j->pencil, j->beams, j->weights, j->grid, j->err)) != SP_OK ||
+	if ((st = nominal_dose(j, &difference, plan_dose_gy)) != SP_OK ||
 	    (st = sp_evaluate(&nominal, j->c, j->grid, j->nominal.gy, j->protocol, j->err)) != SP_OK ||
 	    (st = begin_limits(j, nominal)) != SP_OK || (st = watched_values(&values, j, j->nominal.gy)) != SP_OK ||
 	    (st = make_bands(j, n)) != SP_OK || (st = fill_bands(j, 0, j->nominal.gy)) != SP_OK)
 		goto cleanup;
-	if (plan_dose_gy)
-		difference = largest_difference(j, plan_dose_gy);
 	for (size_t k = 0; k < n && st == SP_OK; k++) {
 		if (sp_interrupt_asked())
 			st = sp_fail(j->err, SP_INTERRUPTED, "interrupted while computing scenarios");
@@ -362,7 +374,8 @@ static sp_status run(job *j, const float *plan_dose_gy, const sp_scenario *scena
 		goto cleanup;
 	json_array_foreach(list, i, row) met += json_is_true(json_object_get(row, "limits_met"));
 	j->out->result = json_pack("{s:O, s:s, s:f, s:o, s:O, s:o, s:O, s:O, s:i, s:i, s:o}", "prescription",
-	                           json_object_get(nominal, "prescription"), "engine", "pencil beam",
+	                           json_object_get(nominal, "prescription"), "engine",
+	                           j->rest.gy ? "the plan's, its changes by pencil beam" : "pencil beam",
 	                           "largest_difference_from_plan", difference, "columns", columns_json(j), "nominal",
 	                           values, "worst", worst_json(j, values, list), "scenarios", list, "limits",
 	                           j->nominal_limits, "scenarios_with_all_limits_met", (int)met, "scenarios_computed",
@@ -377,17 +390,15 @@ cleanup:
 	return st;
 }
 
-sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_beam_set *beams, const double *weights,
-                             const sp_grid *dose_grid, const float *plan_dose_gy, sp_pencil *pencil,
-                             const sp_protocol *protocol, const sp_scenario *scenarios, size_t n_scenarios,
-                             sp_error *err)
+sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_scenario_engine *engine,
+                             const sp_grid *dose_grid, const float *plan_dose_gy, const sp_protocol *protocol,
+                             const sp_scenario *scenarios, size_t n_scenarios, sp_error *err)
 {
 	size_t voxels = sp_grid_voxels(dose_grid);
 	job j = {.c = c,
-	         .beams = beams,
-	         .weights = weights,
+	         .engine = engine,
 	         .grid = dose_grid,
-	         .pencil = pencil,
+	         .rest = {.grid = *dose_grid},
 	         .protocol = protocol,
 	         .prescription_gy = c->prescription.present && c->prescription.dose_gy > 0.0 ? c->prescription.dose_gy
 	                            : protocol                                               ? protocol->dose_gy
@@ -407,6 +418,7 @@ sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_beam
 	else
 		st = run(&j, plan_dose_gy, scenarios, n_scenarios);
 	free(j.nominal.gy);
+	free(j.rest.gy);
 	free(j.dose);
 	free(j.shifted);
 	json_decref(j.nominal_limits);

@@ -5,9 +5,8 @@
 
 #include <jansson.h>
 
-#include "beam.h"
 #include "case.h"
-#include "pencil.h"
+#include "displace.h"
 #include "protocol.h"
 #include "setup_errors.h"
 #include "status.h"
@@ -27,12 +26,22 @@ typedef struct {
 	sp_dvh_band *bands; /* targets, cord and what has limits */
 } sp_robustness;
 
-/* The limits as they are judged in a scenario: a PRV stands for set-up errors itself, so in a case that has the cord
+/* What makes the scenarios' doses: [z][y][x] of the dose grid, of the whole course, in a patient who lies displaced
+ * (NULL: as planned). */
+typedef struct {
+	sp_status (*dose)(void *context, float *dose_gy, const sp_displacement *d, sp_error *err);
+	void *context;
+	double isocentre_mm[3]; /* what turns go about */
+} sp_scenario_engine;
+
+/* plan_dose_gy: the plan's own on this grid, or NULL. Where it is another engine's, scenarios have the plan's dose as
+ * it stays in the room, and of the engine how the dose changes with where the patient lies.
+ *
+ * The limits as they are judged in a scenario: a PRV stands for set-up errors itself, so in a case that has the cord
  * it is the cord that is judged, and the PRV's limits are shown only. */
-sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_beam_set *beams, const double *weights,
-                             const sp_grid *dose_grid, const float *plan_dose_gy, sp_pencil *pencil,
-                             const sp_protocol *protocol, const sp_scenario *scenarios, size_t n_scenarios,
-                             sp_error *err);
+sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_scenario_engine *engine,
+                             const sp_grid *dose_grid, const float *plan_dose_gy, const sp_protocol *protocol,
+                             const sp_scenario *scenarios, size_t n_scenarios, sp_error *err);
 void sp_robustness_finish(sp_robustness *r);
 
 /* HDF5 (docs/robustness.md). Atomic. */

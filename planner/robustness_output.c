@@ -109,11 +109,10 @@ void sp_robustness_print(const json_t *result)
 	print_values("worst", json_object_get(result, "worst"), "");
 	print_limits(json_object_get(result, "limits"), n);
 	printf("\nLimits met in %d of %d scenarios. Moving the planned dose instead of computing it anew changes its "
-	       "doses by at most %.2f Gy.\nDoses by pencil beam. Research software, not a medical device. Doses need "
-	       "independent "
+	       "doses by at most %.2f Gy.\nDoses: %s. Research software, not a medical device. Doses need independent "
 	       "verification.\n",
 	       (int)json_integer_value(json_object_get(result, "scenarios_with_all_limits_met")), n,
-	       moved_dose_off(scenarios, columns));
+	       moved_dose_off(scenarios, columns), text(result, "engine"));
 }
 
 static sp_status write_band(const sp_robustness *r, const sp_dvh_band *b, const sp_case *c, sp_h5_out *f, sp_error *err)

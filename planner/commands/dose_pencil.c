@@ -7,6 +7,7 @@
 #include "case_setup.h"
 #include "clock.h"
 #include "delivery_dose.h"
+#include "delivery_pencil.h"
 #include "h5.h"
 #include "log.h"
 #include "machine.h"

@@ -281,8 +281,6 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 		return sp_command_usage("plan", "--robust and --earlier cannot be planned for together yet");
 	if (a->robust && a->plan.montecarlo)
 		return sp_command_usage("plan", "--robust plans by pencil beam; leave out --engine mc");
-	if (a->deliver && a->robust)
-		return sp_command_usage("plan", "--robust goes with --technique fluence only");
 	if (a->given['W'] && a->given['P'])
 		return sp_command_usage("plan",
 		                        "--target-weight makes one sum of all objectives, which has no --target-slip");

@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "delivery_dose.h"
+#include "delivery_pencil.h"
 
 #include <gsl/gsl_spline.h>
 #include <math.h>

@@ -35,18 +35,21 @@ static sp_status structure_dvh(sp_dvh *out, const sp_plan_session *s, const size
 }
 
 /* The search's objectives (no limits, no price of monitor units) by the session's dose. */
-static sp_status dose_objective(double *out, const sp_plan_session *s)
+static sp_status dose_objective(double *out, sp_plan_session *s)
 {
 	const sp_plan_problem *p = &s->problem;
-	float *rows = sp_alloc_array(p->n_voxels, sizeof *rows);
+	const size_t n = s->plan->n_rows;
+	float *rows = sp_alloc_array(n, sizeof *rows);
 	sp_term_state *states = NULL;
-	sp_status st = rows ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "no memory for the dose of %zu rows", p->n_voxels);
+	sp_status st = rows ? SP_OK : sp_fail(s->err, SP_NO_MEMORY, "no memory for the dose of %zu rows", n);
 
 	*out = 0.0;
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
 		rows[i] = s->plan->dose_gy[p->voxels[i]];
 	if (st == SP_OK)
-		st = sp_terms_create(&states, p->terms, p->n_terms, p->n_voxels, 0.0, s->err);
+		st = sp_plan_session_scenario_rows(rows, s);
+	if (st == SP_OK)
+		st = sp_terms_create(&states, p->terms, p->n_terms, n, 0.0, s->err);
 	for (size_t k = 0; st == SP_OK && k < p->n_terms; k++)
 		if (!states[k].is_limit && (st = sp_term_choose_free(&states[k], rows, s->err)) == SP_OK)
 			*out += sp_term_objective(&states[k], rows);
@@ -168,6 +171,35 @@ static sp_status matrix_dose(float *out, sp_deliver_job *j, const double *weight
 	return st;
 }
 
+/* What the matrix's rows times the output leave out of plan->dose_gy; rows in scenarios have theirs by the smoothed
+ * dose, since that is the one which moves. */
+static sp_status learn_offset(sp_deliver_job *j)
+{
+	sp_plan_session *s = &j->session;
+	const sp_plan_problem *p = &s->problem;
+	const float output = (float)j->map->output;
+	const size_t n = s->plan->n_rows;
+	float *whole = sp_alloc_array(n, sizeof *whole);
+	sp_status st = whole ? SP_OK : sp_fail(j->err, SP_NO_MEMORY, "no memory for the dose of %zu rows", n);
+
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
+		whole[i] = s->plan->dose_gy[p->voxels[i]];
+		s->offset[i] = whole[i] > 0.0f ? whole[i] - output * s->rows_dose[i] : 0.0f;
+	}
+	if (st == SP_OK)
+		st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err);
+	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
+		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, output * s->rows_dose[i] + s->offset[i]);
+	if (st == SP_OK)
+		st = sp_plan_session_scenario_rows(whole, s);
+	for (size_t i = p->n_voxels; st == SP_OK && i < n; i++)
+		s->offset[i] = whole[i] > 0.0f ? whole[i] - output * s->rows_dose[i] : 0.0f;
+	for (size_t i = 0; st == SP_OK && s->plan->interrupted && i < n; i++) /* no search will tell */
+		s->rows_dose[i] = whole[i] / output;
+	free(whole);
+	return st;
+}
+
 /* The dose of the first apertures tells how much a monitor unit gives through this head and these openings, against the
  * matrix; the map takes that factor on, the offset what differs from place to place. */
 static sp_status calibrate(sp_deliver_job *j)
@@ -197,14 +229,7 @@ static sp_status calibrate(sp_deliver_job *j)
 	if (!(product > 0.0 && square > 0.0))
 		return sp_fail(j->err, SP_FAILED, "the first apertures give the target no dose");
 	j->map->output = product / square;
-	for (size_t i = 0; i < p->n_voxels; i++) {
-		float whole = s->plan->dose_gy[p->voxels[i]];
-
-		s->offset[i] = whole > 0.0f ? whole - (float)j->map->output * s->rows_dose[i] : 0.0f;
-		if (s->plan->interrupted) /* no search will tell */
-			s->rows_dose[i] = whole / (float)j->map->output;
-	}
-	if ((st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err)) != SP_OK)
+	if ((st = learn_offset(j)) != SP_OK)
 		return st;
 	sp_log_info("a monitor unit through the apertures gives %.3f of the matrix's dose", j->map->output);
 	/* as much dose as the fluence gave */
@@ -312,6 +337,7 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	    (st = finish(j, o->uncertainty)) != SP_OK || (st = note_reached(&out->last, s, "last dose")) != SP_OK ||
 	    (st = sp_apertures_deliver(&out->delivery, j->map, j->map->x, j->options->fractions / j->mu_factor,
 	                               j->err)) != SP_OK ||
+	    (!s->plan->interrupted && (st = sp_plan_session_report_scenarios(s)) != SP_OK) ||
 	    (st = sp_plan_session_report_earlier(s)) != SP_OK)
 		return st;
 	for (size_t i = 0; i < j->fields->n_fields; i++)

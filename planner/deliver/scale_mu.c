@@ -24,7 +24,10 @@
 
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
 {
-	return sp_plan_session_judge(out, &j->session, j->session.rows_dose, correct);
+	sp_plan_session *s = &j->session;
+	sp_status st = sp_plan_session_judge(out, s, s->rows_dose, correct);
+
+	return st == SP_OK ? sp_plan_session_judge_scenarios(out, s, s->plan->weights, s->rows_dose, correct) : st;
 }
 
 static void scale_dose(sp_deliver_job *j, double factor)
@@ -36,7 +39,7 @@ static void scale_dose(sp_deliver_job *j, double factor)
 		s->plan->dose_gy[v] *= (float)factor;
 		s->plan->sigma_gy[v] *= (float)factor;
 	}
-	for (size_t i = 0; i < s->problem.n_voxels; i++)
+	for (size_t i = 0; i < s->plan->n_rows; i++)
 		s->rows_dose[i] *= (float)factor;
 }
 
@@ -155,18 +158,20 @@ static double machine_factor(const sp_deliver_job *j)
 	return factor;
 }
 
-/* What an earlier course leaves. By how much the hottest volume passes its budgets is a convex function of the factor,
- * so the chord's zero is never beyond its own. */
-static sp_status budget_factor(double *out, sp_deliver_job *j)
+/* What the evaluation does not see: budgets that an earlier course leaves, set-up errors. By how much the hottest
+ * volume passes its budgets is a convex function of the factor, so the chord's zero is never beyond its own. */
+static sp_status unseen_factor(double *out, sp_deliver_job *j)
 {
-	const sp_plan_session *s = &j->session;
+	const sp_plan_options *o = j->session.options;
 	const double before = j->mu_factor;
 	sp_limit_standing now, more;
 	sp_status st;
 
 	*out = INFINITY;
-	if (!s->options->earlier || (st = sp_deliver_judge(&now, j, false)) != SP_OK)
-		return s->options->earlier ? st : SP_OK;
+	if (!o->earlier && !o->n_scenarios)
+		return SP_OK;
+	if ((st = sp_deliver_judge(&now, j, false)) != SP_OK)
+		return st;
 	scale_dose(j, 1.0 + MOST_MORE);
 	st = sp_deliver_judge(&more, j, false);
 	scale_dose(j, before / j->mu_factor);
@@ -186,16 +191,16 @@ static void hold(double *gain, const char **why, double factor, const char *reas
 
 sp_status sp_deliver_use_room(sp_deliver_job *j)
 {
-	double before = j->mu_factor, by_coverage, by_budget, gain = MOST_MORE;
+	double before = j->mu_factor, by_coverage, by_unseen, gain = MOST_MORE;
 	const char *why = "no more is taken without a new search";
 	sp_room room, now;
 	sp_status st;
 
-	if ((st = budget_factor(&by_budget, j)) != SP_OK || (st = evaluate(&room, j)) != SP_OK ||
+	if ((st = unseen_factor(&by_unseen, j)) != SP_OK || (st = evaluate(&room, j)) != SP_OK ||
 	    (st = coverage_factor(&by_coverage, j)) != SP_OK)
 		return st;
 	hold(&gain, &why, room.factor, room.by);
-	hold(&gain, &why, by_budget, "a hard limit or what the earlier course leaves");
+	hold(&gain, &why, by_unseen, "a hard limit, after an earlier course or with set-up errors");
 	hold(&gain, &why, by_coverage, "the target's D95 has the prescription");
 	hold(&gain, &why, machine_factor(j), "the machine's most MU per degree");
 	for (int i = 0; i < HALVINGS && gain > WORTH_WHILE; i++, gain *= 0.5) {
