@@ -91,9 +91,10 @@ sp_status sp_delivery_pencil_create(sp_delivery_pencil **out, sp_device *device,
 
 /* Adds what one part gives; room: as large as dose_gy. The device holds one part's pencil at a time. */
 static sp_status add_part(float *dose_gy, float *room, sp_delivery_pencil *p, int part,
-                          const sp_displacement *displaced, const sp_grid *grid, sp_error *err)
+                          const sp_displacement *displaced, const sp_grid *grid, const unsigned char *wanted, sp_error *err)
 {
 	const sp_delivery_map *map = &p->maps[part];
+	const double *weights = map->weights;
 	const sp_machine *machine = part == ELECTRONS ? &p->electrons : &p->photons;
 	sp_beam_set *moved = NULL;
 	sp_pencil *pencil = NULL;
@@ -102,7 +103,7 @@ static sp_status add_part(float *dose_gy, float *room, sp_delivery_pencil *p, in
 	if (st == SP_OK && (st = sp_pencil_create(&pencil, p->device, machine, p->ct, p->red, err)) == SP_OK) {
 		if (part == TARGET)
 			sp_pencil_set_softening(pencil, p->soften);
-		st = sp_pencil_dose(room, pencil, moved ? moved : map->set, map->weights, grid, err);
+		st = sp_pencil_doses(&room, pencil, moved ? moved : map->set, &weights, 1, grid, wanted, err);
 	}
 	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(grid); v++)
 		dose_gy[v] += room[v];
@@ -112,7 +113,7 @@ static sp_status add_part(float *dose_gy, float *room, sp_delivery_pencil *p, in
 }
 
 sp_status sp_delivery_pencil_dose(float *dose_gy, sp_delivery_pencil *p, const sp_displacement *displaced,
-                                  const sp_grid *grid, sp_error *err)
+                                  const sp_grid *grid, const unsigned char *wanted, sp_error *err)
 {
 	float *room = sp_alloc_array(sp_grid_voxels(grid), sizeof *room);
 	sp_status st = SP_OK;
@@ -122,7 +123,7 @@ sp_status sp_delivery_pencil_dose(float *dose_gy, sp_delivery_pencil *p, const s
 	memset(dose_gy, 0, sp_grid_voxels(grid) * sizeof *dose_gy);
 	for (int i = 0; st == SP_OK && i < N_PARTS; i++)
 		if (p->maps[i].set)
-			st = add_part(dose_gy, room, p, i, displaced, grid, err);
+			st = add_part(dose_gy, room, p, i, displaced, grid, wanted, err);
 	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(grid); v++)
 		dose_gy[v] *= (float)p->output;
 	free(room);
@@ -146,7 +147,7 @@ sp_status sp_delivery_dose_pencil(float *dose_gy, sp_device *device, const sp_ca
 	sp_status st = sp_delivery_pencil_create(&p, device, c, matter, red, machine, d, bixel_mm, err);
 
 	if (st == SP_OK)
-		st = sp_delivery_pencil_dose(dose_gy, p, NULL, grid, err);
+		st = sp_delivery_pencil_dose(dose_gy, p, NULL, grid, NULL, err);
 	sp_delivery_pencil_destroy(p);
 	return st;
 }

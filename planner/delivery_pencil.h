@@ -19,9 +19,9 @@ sp_status sp_delivery_pencil_create(sp_delivery_pencil **out, sp_device *device,
                                     const sp_matter *matter, const float *red, const sp_machine *machine,
                                     const sp_delivery *d, double bixel_mm, sp_error *err);
 
-/* [z][y][x] of grid. displaced: how the patient lies; NULL: as planned. */
+/* [z][y][x] of grid. displaced: how the patient lies; NULL: as planned. wanted: as in sp_pencil_doses. */
 sp_status sp_delivery_pencil_dose(float *dose_gy, sp_delivery_pencil *p, const sp_displacement *displaced,
-                                  const sp_grid *grid, sp_error *err);
+                                  const sp_grid *grid, const unsigned char *wanted, sp_error *err);
 
 void sp_delivery_pencil_destroy(sp_delivery_pencil *p);
 

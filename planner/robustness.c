@@ -26,6 +26,9 @@ typedef struct {
 /* Of its maximum: a plan's dose that differs less is the engine's own. */
 #define SAME_DOSE 1e-4
 
+/* Of its maximum: where a plan's dose is less, it is not compared, and how it changes is not computed. */
+#define LEAST_SHARE 0.1
+
 typedef struct {
 	const sp_case *c;
 	const sp_scenario_engine *engine;
@@ -36,6 +39,7 @@ typedef struct {
 	size_t n_watched;
 	sp_dose nominal;       /* the plan's own, else as computed here; its grid is *grid */
 	sp_dose rest;          /* the plan's own less what the engine gives; gy NULL: none */
+	unsigned char *wanted; /* voxels where scenarios are computed; NULL: all */
 	float *dose, *shifted; /* of the present scenario; the nominal dose moved with the patient */
 	json_t *nominal_limits;
 	sp_robustness *out;
@@ -239,14 +243,16 @@ static sp_status add_limits(job *j, const json_t *evaluation, const char *scenar
 /* Into j->dose. */
 static sp_status displaced_dose(job *j, const sp_displacement *d)
 {
-	sp_status st = j->engine->dose(j->engine->context, j->dose, d, j->err);
+	sp_status st = j->engine->dose(j->engine->context, j->dose, d, j->wanted, j->err);
 
-	if (st != SP_OK || !j->rest.gy)
-		return st;
-	sp_move_dose(j->shifted, j->grid, &j->rest, d);
-	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
-		j->dose[v] = fmaxf(0.0f, j->dose[v] + j->shifted[v]);
-	return SP_OK;
+	for (size_t v = 0; st == SP_OK && j->rest.gy && v < sp_grid_voxels(j->grid); v++) {
+		double centre[3];
+
+		sp_grid_centre(centre, j->grid, v);
+		j->dose[v] = j->wanted[v] ? fmaxf(0.0f, j->dose[v] + sp_moved_dose_at(&j->rest, d, centre))
+		                          : sp_moved_dose_at(&j->nominal, d, centre);
+	}
+	return st;
 }
 
 static sp_status run_scenario(job *j, size_t number, const sp_scenario *s, json_t *list)
@@ -290,7 +296,7 @@ static double largest_difference(const job *j, const float *plan_dose_gy)
 	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
 		hottest = fmax(hottest, plan_dose_gy[v]);
 	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
-		if (plan_dose_gy[v] >= 0.1 * hottest)
+		if (plan_dose_gy[v] >= LEAST_SHARE * hottest)
 			largest = fmax(largest, fabs((double)plan_dose_gy[v] - (double)j->nominal.gy[v]));
 	return hottest > 0.0 ? largest / hottest : 0.0;
 }
@@ -298,15 +304,22 @@ static double largest_difference(const job *j, const float *plan_dose_gy)
 static sp_status nominal_dose(job *j, double *difference, const float *plan_dose_gy)
 {
 	const size_t n = sp_grid_voxels(j->grid);
-	sp_status st = j->engine->dose(j->engine->context, j->nominal.gy, NULL, j->err);
+	double hottest = 0.0;
+	sp_status st = j->engine->dose(j->engine->context, j->nominal.gy, NULL, NULL, j->err);
 
 	*difference = 0.0;
 	if (st != SP_OK || !plan_dose_gy || (*difference = largest_difference(j, plan_dose_gy)) <= SAME_DOSE)
 		return st;
-	if (!(j->rest.gy = sp_alloc_array(n, sizeof *j->rest.gy)))
+	j->rest.gy = sp_alloc_array(n, sizeof *j->rest.gy);
+	j->wanted = sp_alloc_array(n, sizeof *j->wanted);
+	if (!j->rest.gy || !j->wanted)
 		return no_memory(j);
-	for (size_t v = 0; v < n; v++)
+	for (size_t v = 0; v < n; v++) {
+		hottest = fmax(hottest, plan_dose_gy[v]);
 		j->rest.gy[v] = plan_dose_gy[v] - j->nominal.gy[v];
+	}
+	for (size_t v = 0; v < n; v++)
+		j->wanted[v] = plan_dose_gy[v] >= LEAST_SHARE * hottest;
 	memcpy(j->nominal.gy, plan_dose_gy, n * sizeof *plan_dose_gy);
 	return SP_OK;
 }
@@ -419,6 +432,7 @@ sp_status sp_robustness_make(sp_robustness *out, const sp_case *c, const sp_scen
 		st = run(&j, plan_dose_gy, scenarios, n_scenarios);
 	free(j.nominal.gy);
 	free(j.rest.gy);
+	free(j.wanted);
 	free(j.dose);
 	free(j.shifted);
 	json_decref(j.nominal_limits);

@@ -27,15 +27,17 @@ typedef struct {
 } sp_robustness;
 
 /* What makes the scenarios' doses: [z][y][x] of the dose grid, of the whole course, in a patient who lies displaced
- * (NULL: as planned). */
+ * (NULL: as planned), in the voxels that are wanted (not 0; NULL: all). */
 typedef struct {
-	sp_status (*dose)(void *context, float *dose_gy, const sp_displacement *d, sp_error *err);
+	sp_status (*dose)(void *context, float *dose_gy, const sp_displacement *d, const unsigned char *wanted,
+	                  sp_error *err);
 	void *context;
 	double isocentre_mm[3]; /* what turns go about */
 } sp_scenario_engine;
 
 /* plan_dose_gy: the plan's own on this grid, or NULL. Where it is another engine's, scenarios have the plan's dose as
- * it stays in the room, and of the engine how the dose changes with where the patient lies.
+ * it stays in the room, and where that is a tenth of its hottest also what the engine says of how the dose changes with
+ * where the patient lies.
  *
  * The limits as they are judged in a scenario: a PRV stands for set-up errors itself, so in a case that has the cord
  * it is the cord that is judged, and the PRV's limits are shown only. */

@@ -168,23 +168,26 @@ static sp_status prepare(work *w, const arguments *a, sp_error *err)
 	return sp_pencil_create(&w->pencil, w->device, w->machine, &p->c->ct, w->red, err);
 }
 
-static sp_status weights_dose(void *context, float *dose_gy, const sp_displacement *d, sp_error *err)
+static sp_status weights_dose(void *context, float *dose_gy, const sp_displacement *d, const unsigned char *wanted,
+                              sp_error *err)
 {
 	work *w = context;
 	const sp_plan_content *p = w->plan;
+	const double *weights = p->weights;
 	sp_beam_set *moved = NULL;
 	sp_status st = d ? sp_beam_set_displace(&moved, p->beams, d, err) : SP_OK;
 
 	if (st == SP_OK)
-		st = sp_pencil_dose(dose_gy, w->pencil, moved ? moved : p->beams, p->weights, &w->grid, err);
+		st = sp_pencil_doses(&dose_gy, w->pencil, moved ? moved : p->beams, &weights, 1, &w->grid, wanted, err);
 	sp_beam_set_destroy(moved);
 	return st;
 }
 
-static sp_status delivered_dose(void *context, float *dose_gy, const sp_displacement *d, sp_error *err)
+static sp_status delivered_dose(void *context, float *dose_gy, const sp_displacement *d, const unsigned char *wanted,
+                                sp_error *err)
 {
 	work *w = context;
-	sp_status st = sp_delivery_pencil_dose(dose_gy, w->delivered, d, &w->grid, err);
+	sp_status st = sp_delivery_pencil_dose(dose_gy, w->delivered, d, &w->grid, wanted, err);
 
 	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(&w->grid); v++)
 		dose_gy[v] *= (float)w->fractions;
