@@ -91,7 +91,8 @@ sp_status sp_delivery_pencil_create(sp_delivery_pencil **out, sp_device *device,
 
 /* Adds what one part gives; room: as large as dose_gy. The device holds one part's pencil at a time. */
 static sp_status add_part(float *dose_gy, float *room, sp_delivery_pencil *p, int part,
-                          const sp_displacement *displaced, const sp_grid *grid, const unsigned char *wanted, sp_error *err)
+                          const sp_displacement *displaced, const sp_grid *grid, const unsigned char *wanted,
+                          sp_error *err)
 {
 	const sp_delivery_map *map = &p->maps[part];
 	const double *weights = map->weights;

@@ -159,18 +159,19 @@ static sp_status estimate_offset(void *context, const double *weights, const flo
 	return st;
 }
 
-/* A dose by Monte Carlo in every scenario would take as long as the plan a dozen times over: the planned one, which
- * stays in the room while the patient moves, is what they have then. */
-static sp_scenario_source scenario_source(const sp_plan_session *s, const double *weights)
+/* A dose by Monte Carlo in every scenario would take as long as the plan a dozen times over. */
+static sp_scenario_source scenario_source(const sp_plan_session *s, const double *weights, const float *rows_dose)
 {
 	if (s->mc)
-		return (sp_scenario_source){.planned = {.grid = s->plan->dose_grid, .gy = s->plan->dose_gy}};
+		return (sp_scenario_source){.planned = {.grid = s->plan->dose_grid, .gy = s->plan->dose_gy},
+		                            .rows_dose = rows_dose,
+		                            .offset = s->offset};
 	return (sp_scenario_source){.pencil = s->pencil, .weights = weights};
 }
 
 sp_status sp_plan_session_scenario_rows(float *rows, sp_plan_session *s)
 {
-	const sp_scenario_source source = scenario_source(s, s->plan->weights);
+	const sp_scenario_source source = scenario_source(s, s->plan->weights, s->rows_dose);
 
 	return s->options->n_scenarios ? sp_robust_rows_doses(rows, &s->robust, &source, s->err) : SP_OK;
 }
@@ -178,7 +179,7 @@ sp_status sp_plan_session_scenario_rows(float *rows, sp_plan_session *s)
 sp_status sp_plan_session_judge_scenarios(sp_limit_standing *standing, sp_plan_session *s, const double *weights,
                                           const float *rows_dose, bool correct)
 {
-	const sp_scenario_source source = scenario_source(s, weights);
+	const sp_scenario_source source = scenario_source(s, weights, rows_dose);
 	sp_limit_standing worst;
 	double before = sp_clock_seconds();
 	sp_status st = SP_OK;
@@ -350,7 +351,7 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 
 sp_status sp_plan_session_report_scenarios(sp_plan_session *s)
 {
-	const sp_scenario_source source = scenario_source(s, s->plan->weights);
+	const sp_scenario_source source = scenario_source(s, s->plan->weights, s->rows_dose);
 
 	if (!s->options->n_scenarios)
 		return SP_OK;

@@ -74,8 +74,8 @@ sp_status sp_plan_session_last_dose(sp_plan_session *s);
 sp_status sp_plan_session_judge(sp_limit_standing *out, sp_plan_session *s, const float *rows_dose, bool correct);
 
 /* The same in the scenarios of set-up errors, by the pencil beam's dose of the weights, or where Monte Carlo makes the
- * doses by plan->dose_gy moved; *standing becomes the worse of both. correct: what the matrix leaves out is taken up
- * too. Nothing without scenarios. */
+ * doses by what plan->dose_gy leaves over the matrix; *standing becomes the worse of both. correct: what the matrix
+ * leaves out is taken up too. Nothing without scenarios. */
 sp_status sp_plan_session_judge_scenarios(sp_limit_standing *standing, sp_plan_session *s, const double *weights,
                                           const float *rows_dose, bool correct);
 

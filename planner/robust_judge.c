@@ -20,6 +20,14 @@ static sp_status no_memory(sp_error *err)
 	return sp_fail(err, SP_NO_MEMORY, "out of memory judging scenarios of set-up errors");
 }
 
+/* What another engine's dose leaves over the matrix hardly changes by millimetres. */
+static float by_matrix(const sp_robust_rows *r, size_t scenario, size_t i, const sp_scenario_source *source)
+{
+	const size_t row = r->first_row + scenario * r->n_each + i;
+
+	return fmaxf(0.0f, source->rows_dose[row] - source->offset[row] + source->offset[r->nominal_row[i]]);
+}
+
 /* The box's dose. */
 static sp_status scenario_dose(sp_robust_rows *r, size_t scenario, const sp_scenario_source *source, sp_error *err)
 {
@@ -29,20 +37,18 @@ static sp_status scenario_dose(sp_robust_rows *r, size_t scenario, const sp_scen
 		return sp_pencil_dose(r->box_dose_gy, source->pencil, r->beams[scenario], source->weights, &r->box,
 		                      err);
 	sp_move_dose(r->box_dose_gy, &r->box, &source->planned, &r->displacements[scenario]);
+	for (size_t i = 0; i < r->n_each; i++)
+		if (r->box_voxel[i] != SIZE_MAX)
+			r->box_dose_gy[r->box_voxel[i]] = by_matrix(r, scenario, i, source);
 	return SP_OK;
 }
 
 /* Of one row, after scenario_dose; 0 where it is not known. */
 static float row_dose(const sp_robust_rows *r, size_t scenario, size_t i, const sp_scenario_source *source)
 {
-	double centre[3];
-
 	if (r->box_voxel[i] != SIZE_MAX)
 		return r->box_dose_gy[r->box_voxel[i]];
-	if (source->pencil)
-		return 0.0f;
-	sp_grid_centre(centre, &source->planned.grid, r->voxels[i]);
-	return sp_moved_dose_at(&source->planned, &r->displacements[scenario], centre);
+	return source->pencil ? 0.0f : by_matrix(r, scenario, i, source);
 }
 
 sp_status sp_robust_rows_doses(float *rows, sp_robust_rows *r, const sp_scenario_source *source, sp_error *err)

@@ -28,11 +28,13 @@ typedef struct {
 } sp_robust_rows;
 
 /* What the dose of a scenario comes from: the pencil beam, with the beams as the displaced patient sees them; or, where
- * that is NULL, the dose of the patient as planned, which stays in the room. */
+ * that is NULL, another engine's dose of the patient as planned. On rows what that leaves over the matrix is then added
+ * to what the matrix has in the scenario; between rows the dose stays in the room. */
 typedef struct {
 	sp_pencil *pencil;
-	const double *weights; /* of the pencil's bixels */
-	sp_dose planned;       /* borrowed */
+	const double *weights;           /* of the pencil's bixels */
+	sp_dose planned;                 /* borrowed, as are */
+	const float *rows_dose, *offset; /* of the search: rows_dose less the scenarios' offset is the matrix's */
 } sp_scenario_source;
 
 /* Adds to a problem, for each scenario, the limits on upper doses of organs that come within reach of the target, and

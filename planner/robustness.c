@@ -26,7 +26,7 @@ typedef struct {
 /* Of its maximum: a plan's dose that differs less is the engine's own. */
 #define SAME_DOSE 1e-4
 
-/* Of its maximum: where a plan's dose is less, it is not compared, and how it changes is not computed. */
+/* Of its maximum: where the engine's dose is less, the plan's is not compared, and how it changes is not computed. */
 #define LEAST_SHARE 0.1
 
 typedef struct {
@@ -288,38 +288,43 @@ cleanup:
 	return st;
 }
 
-/* Largest difference where the plan gives at least a tenth of its hottest dose, as a share of that. */
-static double largest_difference(const job *j, const float *plan_dose_gy)
+/* Largest difference where the engine gives at least a tenth of its hottest dose, as a share of that. The plan's own
+ * dose does not tell where that is: by Monte Carlo a voxel of air may have any. *wanted marks those voxels. */
+static double largest_difference(unsigned char *wanted, const job *j, const float *plan_dose_gy)
 {
+	const float *engine_gy = j->nominal.gy;
 	double hottest = 0.0, largest = 0.0;
 
 	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
-		hottest = fmax(hottest, plan_dose_gy[v]);
-	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++)
-		if (plan_dose_gy[v] >= LEAST_SHARE * hottest)
-			largest = fmax(largest, fabs((double)plan_dose_gy[v] - (double)j->nominal.gy[v]));
+		hottest = fmax(hottest, engine_gy[v]);
+	for (size_t v = 0; v < sp_grid_voxels(j->grid); v++) {
+		wanted[v] = engine_gy[v] >= LEAST_SHARE * hottest;
+		if (wanted[v])
+			largest = fmax(largest, fabs((double)plan_dose_gy[v] - (double)engine_gy[v]));
+	}
 	return hottest > 0.0 ? largest / hottest : 0.0;
 }
 
+/* Into j->nominal; with j->rest and j->wanted where the plan's own dose is another engine's. */
 static sp_status nominal_dose(job *j, double *difference, const float *plan_dose_gy)
 {
 	const size_t n = sp_grid_voxels(j->grid);
-	double hottest = 0.0;
 	sp_status st = j->engine->dose(j->engine->context, j->nominal.gy, NULL, NULL, j->err);
 
 	*difference = 0.0;
-	if (st != SP_OK || !plan_dose_gy || (*difference = largest_difference(j, plan_dose_gy)) <= SAME_DOSE)
+	if (st != SP_OK || !plan_dose_gy)
 		return st;
-	j->rest.gy = sp_alloc_array(n, sizeof *j->rest.gy);
-	j->wanted = sp_alloc_array(n, sizeof *j->wanted);
-	if (!j->rest.gy || !j->wanted)
+	if (!(j->wanted = sp_alloc_array(n, sizeof *j->wanted)))
 		return no_memory(j);
-	for (size_t v = 0; v < n; v++) {
-		hottest = fmax(hottest, plan_dose_gy[v]);
-		j->rest.gy[v] = plan_dose_gy[v] - j->nominal.gy[v];
+	if ((*difference = largest_difference(j->wanted, j, plan_dose_gy)) <= SAME_DOSE) {
+		free(j->wanted);
+		j->wanted = NULL;
+		return SP_OK;
 	}
+	if (!(j->rest.gy = sp_alloc_array(n, sizeof *j->rest.gy)))
+		return no_memory(j);
 	for (size_t v = 0; v < n; v++)
-		j->wanted[v] = plan_dose_gy[v] >= LEAST_SHARE * hottest;
+		j->rest.gy[v] = plan_dose_gy[v] - j->nominal.gy[v];
 	memcpy(j->nominal.gy, plan_dose_gy, n * sizeof *plan_dose_gy);
 	return SP_OK;
 }

@@ -36,7 +36,7 @@ typedef struct {
 } sp_scenario_engine;
 
 /* plan_dose_gy: the plan's own on this grid, or NULL. Where it is another engine's, scenarios have the plan's dose as
- * it stays in the room, and where that is a tenth of its hottest also what the engine says of how the dose changes with
+ * it stays in the room, and where the engine has a tenth of its hottest also what it says of how the dose changes with
  * where the patient lies.
  *
  * The limits as they are judged in a scenario: a PRV stands for set-up errors itself, so in a case that has the cord

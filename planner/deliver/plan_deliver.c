@@ -171,33 +171,25 @@ static sp_status matrix_dose(float *out, sp_deliver_job *j, const double *weight
 	return st;
 }
 
-/* What the matrix's rows times the output leave out of plan->dose_gy; rows in scenarios have theirs by the smoothed
- * dose, since that is the one which moves. */
+/* What the matrix's rows times the output leave out of plan->dose_gy. */
 static sp_status learn_offset(sp_deliver_job *j)
 {
 	sp_plan_session *s = &j->session;
 	const sp_plan_problem *p = &s->problem;
 	const float output = (float)j->map->output;
-	const size_t n = s->plan->n_rows;
-	float *whole = sp_alloc_array(n, sizeof *whole);
-	sp_status st = whole ? SP_OK : sp_fail(j->err, SP_NO_MEMORY, "no memory for the dose of %zu rows", n);
+	sp_status st;
 
-	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++) {
-		whole[i] = s->plan->dose_gy[p->voxels[i]];
-		s->offset[i] = whole[i] > 0.0f ? whole[i] - output * s->rows_dose[i] : 0.0f;
+	for (size_t i = 0; i < p->n_voxels; i++) {
+		float whole = s->plan->dose_gy[p->voxels[i]];
+
+		s->offset[i] = whole > 0.0f ? whole - output * s->rows_dose[i] : 0.0f;
 	}
-	if (st == SP_OK)
-		st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err);
-	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
-		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, output * s->rows_dose[i] + s->offset[i]);
-	if (st == SP_OK)
-		st = sp_plan_session_scenario_rows(whole, s);
-	for (size_t i = p->n_voxels; st == SP_OK && i < n; i++)
-		s->offset[i] = whole[i] > 0.0f ? whole[i] - output * s->rows_dose[i] : 0.0f;
-	for (size_t i = 0; st == SP_OK && s->plan->interrupted && i < n; i++) /* no search will tell */
-		s->rows_dose[i] = whole[i] / output;
-	free(whole);
-	return st;
+	if ((st = sp_rows_smooth(s->offset, p, &s->plan->dose_grid, j->err)) != SP_OK)
+		return st;
+	sp_robust_rows_guess_offset(&s->robust, s->offset);
+	for (size_t i = 0; s->plan->interrupted && i < p->n_voxels; i++) /* no search will tell */
+		s->rows_dose[i] = s->plan->dose_gy[p->voxels[i]] / output;
+	return SP_OK;
 }
 
 /* The dose of the first apertures tells how much a monitor unit gives through this head and these openings, against the

@@ -39,8 +39,10 @@ static void scale_dose(sp_deliver_job *j, double factor)
 		s->plan->dose_gy[v] *= (float)factor;
 		s->plan->sigma_gy[v] *= (float)factor;
 	}
-	for (size_t i = 0; i < s->plan->n_rows; i++)
+	for (size_t i = 0; i < s->plan->n_rows; i++) {
 		s->rows_dose[i] *= (float)factor;
+		s->offset[i] *= (float)factor;
+	}
 }
 
 sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
