@@ -14,13 +14,15 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from dataclasses import asdict, dataclass, field
 
 from atomic_write import whole_file
 from case_file import BadInput
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-KEY_VERSION = 1
+KEY_VERSION = 2
+MOST_TEXT = 1 << 20  # protocols and machines are far smaller
 STEPS = {'plan': ('plans', '.h5'), 'dose': ('doses', '.h5'), 'report': ('reports', '.html'), 'part': ('parts', '.h5')}
 # of `spineplan plan` and `spineplan dose`: what the cohort sets itself, or what would not let it read the results
 OWN_OPTIONS = ('-o', '--output', '--device', '--json', '--require-limits', '--help', '-h', '--resume', '--parts')
@@ -94,7 +96,10 @@ class Settings:
     def places(self, out):
         if self.parts:
             return [Place(out, self.cases[0], f'{i + 1:05d}') for i in range(self.parts)]
-        return [Place(out, path) for path in self.cases]
+        places = [Place(out, path) for path in self.cases]
+        if len({place.name for place in places}) < len(places):
+            raise BadInput('two cases have the same name; their results would take each other\'s place')
+        return places
 
     def save(self, out):
         write_json(out / 'settings.json', asdict(self))
@@ -107,10 +112,42 @@ def load_settings(out):
     return Settings(**value)
 
 
+def own_option(option):
+    """The one that this spells: getopt_long takes any beginning of a long name, and a value right after a short one."""
+    name = option.split('=')[0]
+    if re.match('--.', name):
+        return next((o for o in OWN_OPTIONS if o.startswith(name)), None)
+    return next((o for o in OWN_OPTIONS if len(o) == 2 and option.startswith(o)), None)
+
+
+def files_named(options):
+    """Files that options name (`--machine FILE` or `--machine=FILE`), and those that a text file of these names in turn, as a
+    machine names its leaves."""
+    left = [value for option in options for value in (option, option.partition('=')[2]) if value]
+    found = []
+    while left:
+        path = left.pop(0)
+        if path in found or not os.path.isfile(path):
+            continue
+        found.append(path)
+        if os.path.getsize(path) > MOST_TEXT:
+            continue
+        try:
+            text = pathlib.Path(path).read_text(encoding='utf-8')
+        except ValueError:
+            continue  # no text: HDF5
+        for line in text.splitlines():
+            values = [line.split(' #')[0], *re.split(r'[\[\]{},]|:\s|-\s', line.split(' #')[0])]
+            values += [line.split(' #')[0].partition(': ')[2]]
+            for value in filter(None, (v.strip().strip('"\'') for v in values)):
+                left += [value, os.path.join(os.path.dirname(path), value)]
+    return found
+
+
 def check_options(options, what):
     for option in options:
-        name = option.split('=')[0]
-        if name in OWN_OPTIONS:
+        name = own_option(option)
+        if name:
             raise BadInput(f'{name} is not for the options of spineplan {what}: the cohort sets it where it needs it')
 
 
@@ -121,7 +158,8 @@ def find_cases(folder, out):
         raise BadInput(f'{folder} is no folder of cases')
     if out.resolve() == folder.resolve():
         raise BadInput(f'{out} is the folder of the cases; let the results have one of their own')
-    found = sorted(p.resolve() for p in folder.glob('*.h5') if not p.name.startswith('.'))
+    # links are not followed: the name of a case is the one that it has in this folder
+    found = sorted(folder.resolve() / p.name for p in folder.glob('*.h5') if not p.name.startswith('.'))
     if not found:
         raise BadInput(f'{folder} has no *.h5: no cases')
     return [str(p) for p in found]
@@ -151,7 +189,7 @@ class Keys:
         except OSError as e:
             raise BadInput(f'{settings.program}: {e.strerror}; scripts/build makes it') from None
         named = settings.plan_options + (settings.dose_options or []) + [settings.plan]
-        self.files = [sha256_of(o) for o in named if os.path.isfile(o)]
+        self.files = [sha256_of(path) for path in files_named(named)]
 
     def case_sha256(self, place, record):
         """That of the record while the file is the same, so that a restart reads no case again."""
