@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import h5py
 
 from .folder import is_whole, only_one, read_json, sha256_of, stamp_of, steps_of, write_json
 
+REFUSED = 2
 RETRIED_EXITS = (3,)  # the device; what a signal ended has a negative one
 INTERRUPTED = 4
 # A child must not outlive us, or it would go on writing into a folder that another has taken over.
@@ -35,26 +35,30 @@ class Stop:
 
     def __init__(self):
         self.asked = False
-        self.lock = threading.Lock()
         self.children = {}
 
     def ask(self):
-        with self.lock:
-            self.asked = True
-            for child, number in self.children.items():
-                end(child, number)
+        # no lock: a signal handler would wait for what its own thread holds
+        self.asked = True
+        for child in list(self.children):
+            self.end(child)
 
     def start(self, command, number, **options):
-        with self.lock:
-            if self.asked:
-                raise Interrupted
-            child = subprocess.Popen(command, **options)
-            self.children[child] = number
+        if self.asked:
+            raise Interrupted
+        child = subprocess.Popen(command, **options)
+        self.children[child] = number
+        if self.asked:  # between these lines
+            self.end(child)
         return child
 
+    def end(self, child):
+        number = self.children.pop(child, None)  # whoever gets it sends the one signal
+        if number is not None:
+            end(child, number)
+
     def forget(self, child):
-        with self.lock:
-            del self.children[child]
+        self.children.pop(child, None)
 
 
 def end(child, number):
@@ -124,7 +128,7 @@ def attempt(settings, place, step, device, stop, said):
             return
         if stop.asked:
             raise Interrupted
-        if resumes:  # damaged, of another device, or of other options: without it the bits are the same
+        if resumes and code == REFUSED:  # damaged, or of another run: without it the bits are the same
             checkpoint.unlink(missing_ok=True)
         elif left == 0 or (code > 0 and code not in RETRIED_EXITS):
             break
@@ -145,7 +149,8 @@ def open_record(place, settings, keys):
     old = read_json(place.record) or {}
     sha256, stamp = keys.case_sha256(place, old)
     record = {'case': place.name, 'path': str(place.case), 'case_sha256': sha256, 'case_stamp': stamp,
-              'interruptions': old.get('interruptions', 0), 'attempts': old.get('attempts', 0) + 1}
+              'interruptions': old.get('interruptions', 0), 'timed_out': old.get('timed_out', 0),
+              'attempts': old.get('attempts', 0) + 1}
     todo = []
     for step in steps_of(settings):
         key = keys.of(step, sha256)
@@ -174,6 +179,14 @@ def prepare_work(place, record, todo):
         belongs.write_text(wanted[0])
 
 
+def checkpoints(place):
+    return [stamp_of(str(place.working[step]) + '.checkpoint') for step in RESUMED]
+
+
+def record_steps(record):
+    return sum(step in record for step in COMMANDS)
+
+
 def run_case(settings, keys, place, device=(), stop=None, said=lambda line: None):
     """Returns the record: status done, failed (with error) or interrupted. device: ('--device', 'N') or ()."""
     stop = stop or Stop()
@@ -185,6 +198,7 @@ def run_case(settings, keys, place, device=(), stop=None, said=lambda line: None
             record, todo = {'case': place.name, 'path': str(place.case)}, None
             error = Failed(f'{place.case}: {e.strerror}', 2)
         began = time.monotonic()
+        before = checkpoints(place)
         record |= {'status': 'running', 'host': socket.gethostname(), 'pid': os.getpid(),
                    'job': os.environ.get('SLURM_JOB_ID', '')}
         try:
@@ -209,6 +223,7 @@ def run_case(settings, keys, place, device=(), stop=None, said=lambda line: None
         except Interrupted:
             record['status'] = 'interrupted'
             record['interruptions'] = record.get('interruptions', 0) + 1
+            record['advanced'] = record_steps(record) > len(steps_of(settings)) - len(todo) or checkpoints(place) != before
         except OSError as e:  # a full disk, most likely
             record |= {'status': 'failed', 'error': f'{e.filename or place.name}: {e.strerror}', 'exit': 3}
         if todo or record['status'] == 'failed':
