@@ -17,6 +17,8 @@ from cohort.slurm import submit
 from cohort.table import write_tables
 from cohort.task import Stop, run_case
 
+MOST_TIMED_OUT = 3  # of a case that does not advance
+
 
 def say(text):
     print(f'slurm task: {text}', file=sys.stderr, flush=True)
@@ -41,6 +43,40 @@ def requeue():
         time.sleep(30)  # Slurm ends us; an exit of our own might come first and count as the job's end
 
 
+def near_time_limit(grace):
+    """A stop well before the end of the job is a pre-emption; where Slurm does not tell the end, it counts as the limit."""
+    try:
+        return time.time() > int(os.environ['SLURM_JOB_END_TIME']) - grace - 60
+    except (KeyError, ValueError):
+        return True
+
+
+def count_time_limit(record, place, grace):
+    """A case that the time limit stops again and again without an advance would go round for ever: it fails at last."""
+    if record['status'] != 'interrupted' or not near_time_limit(grace):
+        return
+    record['timed_out'] = 0 if record.get('advanced') else record.get('timed_out', 0) + 1
+    if record['timed_out'] >= MOST_TIMED_OUT:
+        record |= {'status': 'failed', 'exit': 4,
+                   'error': f'not done within the time limit {record["timed_out"]} times; give more --time'}
+    write_json(place.record, record)
+
+
+def run_or_fail(settings, keys, place, stop):
+    """Nothing may escape: an ended worker looks like a stopped one, and would go back to the queue for ever."""
+    try:
+        record = run_case(settings, keys, place, (), stop)
+        count_time_limit(record, place, settings.slurm.get('grace', 60))
+        return record
+    except Exception as e:
+        record = {'case': place.name, 'path': str(place.case), 'status': 'failed', 'error': f'{type(e).__name__}: {e}', 'exit': 3}
+        try:
+            write_json(place.record, record)
+        except OSError:
+            pass  # a full disk: the log has it
+        return record
+
+
 def run(out, group):
     settings = load_settings(out)
     keys, stop, records = Keys(settings), Stop(), []
@@ -50,7 +86,7 @@ def run(out, group):
     def work():
         for place in places:
             if not stop.asked:
-                records.append(run_case(settings, keys, place, (), stop))
+                records.append(run_or_fail(settings, keys, place, stop))
                 say(f'{place.name}: {records[-1]["status"]} {records[-1].get("error", "")}')
     # the main thread is for signals
     signal.signal(signal.SIGTERM, lambda *_: stop.ask())
