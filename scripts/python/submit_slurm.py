@@ -16,6 +16,7 @@ import sys
 from case_file import BadInput
 from cohort.folder import Keys, Settings, check_options, is_done, only_one, program_path, read_json, write_json
 from cohort.slurm import PASSED, scripts_for, submit, most_in_array
+from cohort.table import tables_are_current
 from make_cohort import add_common_arguments, settings_of, split_at_dashes
 from slurm_task import merged_already
 
@@ -70,7 +71,7 @@ def forget_failures(places):
     for place in places:
         record = read_json(place.record)
         if record and record.get('status') == 'failed':
-            write_json(place.record, record | {'status': 'submitted'})
+            write_json(place.record, record | {'status': 'submitted', 'timed_out': 0})
 
 
 def parse():
@@ -100,11 +101,14 @@ def run(args, options):
     undone = [i for i, place in enumerate(settings.places(out)) if not is_done(settings, keys, place)]
     if settings.parts and merged_already(out, settings, keys):
         undone = []
+        gathered = True
+    else:
+        gathered = not settings.parts and tables_are_current(out, settings)
     if args.dry_run:
-        arrays, gather = scripts_for(out, settings, undone or range(len(settings.places(out))), most_in_array(), args.retries)
+        arrays, gather = scripts_for(out, settings, undone or (range(len(settings.places(out))) if gathered else []), most_in_array(), args.retries)
         print('\n'.join([*arrays, '# after all tasks of it, whatever became of them:', gather]), end='')
         return 0
-    if not undone:
+    if not undone and gathered:
         print(f'slurm: nothing to do, all of {out} is done', file=sys.stderr)
         return 0
     if not shutil.which('sbatch'):
@@ -116,8 +120,8 @@ def run(args, options):
         settings.save(out)
         forget_failures(settings.places(out))
         ids, after = submit(out, settings, undone, args.retries)
-    print(f'slurm: {len(undone)} of {len(settings.places(out))} submitted as {", ".join(ids)}; {after} gathers; '
-          f'logs are in {out}/logs', file=sys.stderr)
+    what = f'{len(undone)} of {len(settings.places(out))} submitted as {", ".join(ids)}' if ids else 'all tasks are done'
+    print(f'slurm: {what}; {after} gathers; logs are in {out}/logs', file=sys.stderr)
     print(after)
     return 0
 

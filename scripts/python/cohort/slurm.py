@@ -105,4 +105,5 @@ def submit(out, settings, numbers, left):
     (out / 'logs').mkdir(parents=True, exist_ok=True)
     arrays, gather = scripts_for(out, settings, numbers, most_in_array(), left)
     ids = [sbatch(script, out / 'jobs' / f'array-{i + 1}.sh') for i, script in enumerate(arrays)]
-    return ids, sbatch(gather, out / 'jobs' / 'gather.sh', '--dependency=afterany:' + ':'.join(ids))
+    after = ['--dependency=afterany:' + ':'.join(ids)] if ids else []  # none where only the gathering was lost
+    return ids, sbatch(gather, out / 'jobs' / 'gather.sh', *after)

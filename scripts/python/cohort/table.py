@@ -105,6 +105,16 @@ def counts_of(rows):
     return text + (f', {failed} failed' if failed else '') + (f', {left} not finished' if left else '')
 
 
+def tables_are_current(out, settings):
+    """Both are there, and the CSV is what the records say now."""
+    try:
+        text = (out / 'cohort.csv').read_bytes()
+    except OSError:
+        return False
+    rows = [row_of(place) for place in settings.places(out)]
+    return (out / 'cohort.html').exists() and text == csv_text(rows).encode('utf-8', 'surrogateescape')
+
+
 def write_tables(out, settings):
     """OUT/cohort.csv and OUT/cohort.html from the records; returns the sentence that sums them up."""
     places = settings.places(out)

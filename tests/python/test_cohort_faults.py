@@ -1,0 +1,145 @@
+"""What may go wrong around a cohort, without a case being planned: names, options, keys, signals, jobs that were lost."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'scripts' / 'python'))
+
+import slurm_task  # noqa: E402
+import submit_slurm  # noqa: E402
+from case_file import BadInput  # noqa: E402
+from cohort import slurm, table, task  # noqa: E402
+from cohort.folder import Keys, Place, Settings, check_options, find_cases, read_json, write_json  # noqa: E402
+
+
+def program(folder, text):
+    path = folder / 'program'
+    path.write_text('#!/bin/sh\n' + text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_linked_case_has_the_name_of_the_link(tmp_path):
+    for n in '12':
+        (tmp_path / f'store{n}').mkdir()
+        (tmp_path / f'store{n}' / 'case.h5').write_bytes(n.encode())
+    links = tmp_path / 'links'
+    links.mkdir()
+    for n in '12':
+        (links / f'patient{n}.h5').symlink_to(f'../store{n}/case.h5')
+    cases = find_cases(links, tmp_path / 'out')
+    assert [p.name for p in Settings(cases).places(tmp_path / 'out')] == ['patient1', 'patient2']
+    with pytest.raises(BadInput, match='same name'):
+        Settings(['a/case.h5', 'b/case.h5']).places(tmp_path)
+
+
+@pytest.mark.parametrize('option', ['-o/x', '-o', '--outp', '--output=x', '--dev', '--js', '--require', '--resu', '-h'])
+def test_own_options_are_refused_in_any_spelling(option):
+    with pytest.raises(BadInput, match='is not for the options'):
+        check_options([option], 'plan')
+
+
+def test_other_options_are_not_refused():
+    check_options(['--grid-mm', '-5', '--protocol', 'x', '--robust', '--particle=photon', '--optimum'], 'plan')
+
+
+@pytest.mark.parametrize('absolute', [True, False])
+def test_the_key_has_files_after_an_equals_sign_and_files_that_they_name(tmp_path, absolute):
+    leaf, machine = tmp_path / 'leaf.yaml', tmp_path / 'machine.yaml'
+    machine.write_text(f'name: x\nmlc: {leaf if absolute else leaf.name}  # leaves\n')
+    keys = []
+    for text in 'ab':
+        leaf.write_text(text)
+        keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', ''))
+    machine.write_text('name: y\n')
+    keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', ''))
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize('code, stays', [('kill -9 $$', True), ('exit 3', True), ('exit 2', False)])
+def test_only_a_refused_checkpoint_is_dropped(tmp_path, code, stays):
+    place = Place(tmp_path, 'case.h5', '00001')
+    place.work.mkdir(parents=True)
+    place.log.parent.mkdir()
+    checkpoint = pathlib.Path(str(place.working['part']) + '.checkpoint')
+    checkpoint.write_text('x')
+    settings = Settings(['case.h5'], [], [], parts=1, retries=1, program=program(tmp_path, code + '\n'))
+    with pytest.raises(task.Failed):
+        task.attempt(settings, place, 'part', [], task.Stop(), lambda line: None)
+    assert checkpoint.exists() == stays
+
+
+def test_a_stop_in_a_signal_handler_waits_for_nothing(monkeypatch):
+    stop, real = task.Stop(), subprocess.Popen
+
+    def popen(*args, **options):
+        child = real(*args, **options)
+        stop.ask()  # as a handler does in the thread that starts the child
+        return child
+    monkeypatch.setattr(task.subprocess, 'Popen', popen)
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(stop.start(['sleep', '20'], signal.SIGTERM).wait()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert codes == [-signal.SIGTERM]
+
+
+@pytest.mark.parametrize('advanced, end, status', [(False, 0, 'failed'), (True, 0, 'interrupted'), (False, 4e9, 'interrupted')],
+                         ids=['no advance', 'advance', 'pre-emption'])
+def test_the_time_limit_does_not_requeue_for_ever(tmp_path, monkeypatch, advanced, end, status):
+    place = Place(tmp_path, 'case.h5')
+    place.record.parent.mkdir()
+    monkeypatch.setenv('SLURM_JOB_END_TIME', str(int(end)))
+    record = {'timed_out': 0}
+    for _ in range(3):
+        record |= {'status': 'interrupted', 'advanced': advanced}
+        slurm_task.count_time_limit(record, place, 60)
+    assert record['status'] == status
+    if status == 'failed':
+        assert 'not done within the time limit 3 times' in read_json(place.record)['error']
+
+
+def test_what_a_case_raises_fails_it_and_requeues_nothing(tmp_path, monkeypatch):
+    (tmp_path / 'records').mkdir()
+    settings = Settings(['case.h5'], program=program(tmp_path, ''), slurm={'cases_per_task': 1})
+    settings.save(tmp_path)
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(slurm_task, 'run_case', full)
+    monkeypatch.setattr(slurm_task, 'requeue', lambda: pytest.fail('went back to the queue'))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert slurm_task.run(tmp_path, 0) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert 'No space left' in read_json(tmp_path / 'records' / 'case.json')['error']
+
+
+def test_a_lost_gathering_is_submitted_alone(tmp_path, monkeypatch):
+    settings, said = Settings(['case.h5'], slurm={'cases_per_task': 1, 'name': 'x', 'grace': 60}), []
+    settings.program = program(tmp_path, '')
+    monkeypatch.setattr(submit_slurm, 'cohort_settings', lambda *_: (settings, tmp_path))
+    monkeypatch.setattr(submit_slurm, 'slurm_settings', lambda _: settings.slurm)
+    monkeypatch.setattr(submit_slurm, 'is_done', lambda *_: True)
+    monkeypatch.setattr(submit_slurm.shutil, 'which', lambda _: 'sbatch')
+    monkeypatch.setattr(slurm, 'sbatch', lambda script, path, *options: said.append((path.name, options)) or '7')
+    args = SimpleNamespace(kind='cohort', dry_run=False, retries=2)
+    write_json_of = tmp_path / 'records'
+    write_json_of.mkdir()
+    write_json(write_json_of / 'case.json', {'status': 'done'})
+    assert submit_slurm.run(args, []) == 0
+    assert said == [('gather.sh', ())]
+    table.write_tables(tmp_path, settings)
+    assert submit_slurm.run(args, []) == 0
+    assert len(said) == 1
+    os.unlink(tmp_path / 'cohort.html')
+    assert submit_slurm.run(args, []) == 0
+    assert len(said) == 2
