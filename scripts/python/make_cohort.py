@@ -36,7 +36,10 @@ def split_at_dashes(arguments):
 
 
 def settings_of(args, plan_options):
-    dose = shlex.split(args.dose) if args.dose is not None else None
+    try:
+        dose = shlex.split(args.dose) if args.dose is not None else None
+    except ValueError as e:
+        raise BadInput(f'--dose {args.dose}: {str(e).lower()}') from None
     check_options(plan_options, 'plan')
     check_options(dose or [], 'dose')
     if args.retries < 0:

@@ -12,7 +12,8 @@ import threading
 import time
 
 from case_file import BadInput
-from cohort.folder import Keys, is_done, is_whole, load_settings, only_one, read_json, write_json, sha256_of, stamp_of
+from cohort.folder import (
+    Keys, is_done, load_settings, one_line, read_json, read_record, write_json, sha256_of, stamp_of)
 from cohort.slurm import submit
 from cohort.table import write_tables
 from cohort.task import Stop, run_case
@@ -69,7 +70,8 @@ def run_or_fail(settings, keys, place, stop):
         count_time_limit(record, place, settings.slurm.get('grace', 60))
         return record
     except Exception as e:
-        record = {'case': place.name, 'path': str(place.case), 'status': 'failed', 'error': f'{type(e).__name__}: {e}', 'exit': 3}
+        record = {'case': place.name, 'path': str(place.case), 'status': 'failed', 'error': f'{type(e).__name__}: {e}',
+                  'exit': 3}
         try:
             write_json(place.record, record)
         except OSError:
@@ -87,7 +89,7 @@ def run(out, group):
         for place in places:
             if not stop.asked:
                 records.append(run_or_fail(settings, keys, place, stop))
-                say(f'{place.name}: {records[-1]["status"]} {records[-1].get("error", "")}')
+                say(f'{one_line(place.name)}: {records[-1]["status"]} {records[-1].get("error", "")}')
     # the main thread is for signals
     signal.signal(signal.SIGTERM, lambda *_: stop.ask())
     thread = threading.Thread(target=work)
@@ -101,7 +103,7 @@ def run(out, group):
 
 
 def merge_key(settings, keys, places):
-    return [keys.of('part', (read_json(p.record) or {}).get('case_sha256', '')) for p in places] + [settings.output]
+    return [keys.of('part', (read_record(p.record) or {}).get('case_sha256', '')) for p in places] + [settings.output]
 
 
 def merged_already(out, settings, keys):
@@ -131,7 +133,7 @@ def merge(out, settings, keys, places):
 def gather(out, left):
     settings = load_settings(out)
     keys, places = Keys(settings), settings.places(out)
-    records = [read_json(p.record) or {} for p in places]
+    records = [read_record(p.record) or {} for p in places]
     undone = [i for i, p in enumerate(places) if records[i].get('status') != 'failed' and not is_done(settings, keys, p)]
     if not settings.parts:
         say(write_tables(out, settings))
@@ -139,7 +141,7 @@ def gather(out, left):
         ids, after = submit(out, settings, undone, left - 1)
         say(f'{len(undone)} were lost and are submitted again as {", ".join(ids)}; {after} gathers')
         return 0
-    failed = [r['error'] for r in records if r.get('status') == 'failed']
+    failed = [r.get('error', '') for r in records if r.get('status') == 'failed']
     if undone:
         say(f'{len(undone)} of {len(places)} are not done: {", ".join(places[i].name for i in undone[:10])}; the same '
             'scripts/slurm command submits them again')

@@ -14,7 +14,7 @@ import shutil
 import sys
 
 from case_file import BadInput
-from cohort.folder import Keys, Settings, check_options, is_done, only_one, program_path, read_json, write_json
+from cohort.folder import Keys, Settings, check_options, is_done, only_one, program_path, read_record, write_json
 from cohort.slurm import PASSED, scripts_for, submit, most_in_array
 from cohort.table import tables_are_current
 from make_cohort import add_common_arguments, settings_of, split_at_dashes
@@ -39,6 +39,9 @@ def add_slurm_arguments(parser):
 def slurm_settings(args):
     if args.grace < 0 or (args.at_once is not None and args.at_once < 1):
         raise BadInput('--grace and --at-once must be positive')
+    for option in args.sbatch + args.sbatch_gather:
+        if not option.startswith('--') or '\n' in option:
+            raise BadInput(f'--sbatch={option}: expected --sbatch=--OPTION=X')
     slurm = {name: getattr(args, name.replace('-', '_')) for name in PASSED}
     return {**{k: v for k, v in slurm.items() if v is not None}, 'name': args.name, 'grace': args.grace,
             'at_once': args.at_once, 'sbatch': args.sbatch, 'sbatch_gather': args.sbatch_gather,
@@ -69,7 +72,7 @@ def dose_settings(args, options):
 def forget_failures(places):
     """A failure of an earlier run must not hide that a task of this one was lost."""
     for place in places:
-        record = read_json(place.record)
+        record = read_record(place.record)
         if record and record.get('status') == 'failed':
             write_json(place.record, record | {'status': 'submitted', 'timed_out': 0})
 

@@ -16,7 +16,8 @@ import slurm_task  # noqa: E402
 import submit_slurm  # noqa: E402
 from case_file import BadInput  # noqa: E402
 from cohort import slurm, table, task  # noqa: E402
-from cohort.folder import Keys, Place, Settings, check_options, find_cases, read_json, write_json  # noqa: E402
+from cohort.folder import (  # noqa: E402
+    Keys, Place, Settings, check_options, find_cases, one_line, read_json, read_record, write_json)
 
 
 def program(folder, text):
@@ -143,3 +144,35 @@ def test_a_lost_gathering_is_submitted_alone(tmp_path, monkeypatch):
     os.unlink(tmp_path / 'cohort.html')
     assert submit_slurm.run(args, []) == 0
     assert len(said) == 2
+
+
+@pytest.mark.parametrize('damage', [{'plan': 5}, {'result': []}, {'error': 5}, {'attempts': 'x'}])
+def test_a_damaged_record_counts_as_none(tmp_path, damage):
+    write_json(tmp_path / 'record.json', {'status': 'done'} | damage)
+    assert read_record(tmp_path / 'record.json') is None
+
+
+def test_a_name_that_is_not_utf8_fails_its_case(tmp_path):
+    (tmp_path / os.fsdecode(b'a\xff.h5')).write_bytes(b'x')
+    settings = Settings(find_cases(tmp_path, tmp_path / 'out'), program=program(tmp_path, ''))
+    place, = settings.places(tmp_path / 'out')
+    record = task.run_case(settings, Keys(settings), place)
+    assert record['status'] == 'failed'
+    assert 'not UTF-8' in record['error']
+    table.write_tables(tmp_path / 'out', settings)
+
+
+def test_line_ends_in_names_break_no_line():
+    assert one_line('a\nb') == 'a\\nb'
+
+
+@pytest.mark.parametrize('script, options, said', [
+    ('make_cohort.py', ['--dose', '"unbalanced'], 'no closing quotation'), ('submit_slurm.py', ['--sbatch=foo'], '--OPTION=X')])
+def test_wrong_use_is_a_sentence(tmp_path, script, options, said):
+    (tmp_path / 'case.h5').write_bytes(b'x')
+    kind = ['cohort'] if script == 'submit_slurm.py' else []
+    done = subprocess.run([sys.executable, str(ROOT / 'scripts' / 'python' / script), *kind, str(tmp_path), '-o',
+                           str(tmp_path / 'out'), *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count('\n') == 1

@@ -58,9 +58,25 @@ def read_json(path):
     return value if isinstance(value, dict) else None
 
 
+def read_record(path):
+    """That of a case; None where an entry is not what it has to be, as in a damaged file."""
+    value = read_json(path) or {}
+    kinds = {key: dict for key in (*STEPS, 'result')} | {key: str for key in ('status', 'error', 'case_sha256')}
+    kinds |= {key: int for key in ('attempts', 'interruptions', 'timed_out')}
+    return value if all(isinstance(value[key], kind) for key, kind in kinds.items() if value.get(key) is not None) else None
+
+
 def write_json(path, value):
-    with whole_file(path) as f:
-        f.write(json.dumps(value, indent=1).encode() + b'\n')
+    try:
+        with whole_file(path) as f:
+            f.write(json.dumps(value, indent=1).encode() + b'\n')
+    except OSError as e:  # by the name that its reader knows, not that of a file in the making
+        raise OSError(e.errno, e.strerror, str(path)) from None
+
+
+def one_line(text):
+    """A name may have line ends and bytes that are no UTF-8."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape', 'backslashreplace').decode() for c in text)
 
 
 @contextlib.contextmanager
@@ -179,6 +195,13 @@ class Place:
         self.working = {step: self.work / (step + ending) for step, (_, ending) in STEPS.items()}
 
 
+def report_program():
+    """Of what makes the reports."""
+    here = ROOT / 'scripts' / 'python'
+    files = [here / 'make_report.py', *sorted((here / 'report').rglob('*'))]
+    return [sha256_of(p) for p in files if p.is_file() and p.suffix != '.pyc']
+
+
 class Keys:
     """Hashes of all that a result depends on: the case, the options, files that they name, the program."""
 
@@ -188,6 +211,7 @@ class Keys:
             self.program = sha256_of(settings.program)
         except OSError as e:
             raise BadInput(f'{settings.program}: {e.strerror}; scripts/build makes it') from None
+        self.report = report_program()
         named = settings.plan_options + (settings.dose_options or []) + [settings.plan]
         self.files = [sha256_of(path) for path in files_named(named)]
 
@@ -204,7 +228,7 @@ class Keys:
         if step == 'dose':
             parts.append(s.dose_options)
         if step == 'report':
-            parts.append('report')
+            parts.append(self.report)
         if step == 'part':
             parts += [s.dose_options, s.plan, s.parts]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -226,7 +250,7 @@ def steps_of(settings):
 
 
 def is_done(settings, keys, place):
-    record = read_json(place.record) or {}
+    record = read_record(place.record) or {}
     if record.get('status') != 'done':
         return False
     try:

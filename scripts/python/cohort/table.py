@@ -8,7 +8,7 @@ import jinja2
 
 from atomic_write import whole_file
 
-from .folder import read_json
+from .folder import one_line, read_record
 
 NUMBERS = {'Prescription (Gy)': 'dose_gy', 'Fractions': 'fractions', 'Target D95 (Gy)': 'target_D95_gy',
            'Target D98 (Gy)': 'target_D98_gy', 'Target V100 (%)': 'target_V100_pct', 'Target Dmax (Gy)': 'target_Dmax_gy',
@@ -37,10 +37,10 @@ def limits_text(result):
 
 def row_of(place):
     """Column -> text; a case that nothing is known of is 'not run'."""
-    record = read_json(place.record) or {}
+    record = read_record(place.record) or {}
     result = record.get('result') or {}
     status = record.get('status', 'not run')
-    row = {'Case': place.name, 'Status': 'not finished' if status == 'running' else status,
+    row = {'Case': one_line(place.name), 'Status': 'not finished' if status == 'running' else status,
            'Limits': limits_text(result), 'Missed': '; '.join(result.get('missed') or []),
            'Protocol': result.get('protocol') or ''}
     row |= {column: short(result.get(key)) for column, key in NUMBERS.items()}

@@ -11,7 +11,7 @@ import time
 
 import h5py
 
-from .folder import is_whole, only_one, read_json, sha256_of, stamp_of, steps_of, write_json
+from .folder import is_whole, one_line, only_one, read_record, sha256_of, stamp_of, steps_of, write_json
 
 REFUSED = 2
 RETRIED_EXITS = (3,)  # the device; what a signal ended has a negative one
@@ -146,7 +146,7 @@ def put_in_place(place, step, key, seconds):
 
 def open_record(place, settings, keys):
     """What an earlier run left of the case, with only the steps that still hold; and the steps to do."""
-    old = read_json(place.record) or {}
+    old = read_record(place.record) or {}
     sha256, stamp = keys.case_sha256(place, old)
     record = {'case': place.name, 'path': str(place.case), 'case_sha256': sha256, 'case_stamp': stamp,
               'interruptions': old.get('interruptions', 0), 'timed_out': old.get('timed_out', 0),
@@ -179,6 +179,14 @@ def prepare_work(place, record, todo):
         belongs.write_text(wanted[0])
 
 
+def is_utf8(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def checkpoints(place):
     return [stamp_of(str(place.working[step]) + '.checkpoint') for step in RESUMED]
 
@@ -204,6 +212,8 @@ def run_case(settings, keys, place, device=(), stop=None, said=lambda line: None
         try:
             if todo is None:
                 raise error
+            if not is_utf8(place.name):
+                raise Failed(f'{one_line(place.name)}.h5: the name of the file is not UTF-8; rename it', 2)
             prepare_work(place, record, todo)
             write_json(place.record, record)
             for step, key in todo:

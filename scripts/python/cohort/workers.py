@@ -8,7 +8,7 @@ import time
 
 from case_file import BadInput
 
-from .folder import is_done
+from .folder import is_done, one_line
 from .task import Stop, run_case
 
 
@@ -64,7 +64,7 @@ class Display:
 
     def running(self, worker, name, step):
         with self.lock:
-            self.now[worker] = (name, step)
+            self.now[worker] = (one_line(name), one_line(step))
             self.draw()
 
     def finished(self, worker, record):
@@ -79,7 +79,7 @@ class Display:
                 return
             what = {'done': 'done', 'failed': 'failed: ' + record.get('error', ''), 'interrupted': 'interrupted'}
             print(('\r\033[K' if self.terminal else '') + f'cohort: {self.done + self.failed} of {self.total}: '
-                  f'{record["case"]} {what[record["status"]]} ({record.get("seconds", 0):.1f} s)', file=sys.stderr)
+                  f'{one_line(record["case"])} {what[record["status"]]} ({record.get("seconds", 0):.1f} s)', file=sys.stderr)
             self.draw(force=True)
 
     def end(self):
