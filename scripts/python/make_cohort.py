@@ -49,15 +49,21 @@ def settings_of(args, plan_options):
                     f'Cohort {args.cases.resolve().name}')
 
 
+def make_folder(out):
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise BadInput(f'{out} is a file; -o names the folder of the results') from None
+    except OSError as e:
+        raise BadInput(f'{out}: {e.strerror}') from None
+
+
 def run(args, plan_options):
     settings = settings_of(args, plan_options)
     out = args.output.resolve()
     keys = Keys(settings)
     devices = choose_devices(settings.program, args.device)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise BadInput(f'{out}: {e.strerror}') from None
+    make_folder(out)
     with only_one(out / '.lock', wait=False) as mine:
         if not mine:
             raise BadInput(f'another scripts/cohort is at work in {out}')

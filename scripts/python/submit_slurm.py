@@ -17,7 +17,7 @@ from case_file import BadInput
 from cohort.folder import Keys, Settings, check_options, is_done, only_one, program_path, read_record, write_json
 from cohort.slurm import PASSED, scripts_for, submit, most_in_array
 from cohort.table import tables_are_current
-from make_cohort import add_common_arguments, settings_of, split_at_dashes
+from make_cohort import add_common_arguments, make_folder, settings_of, split_at_dashes
 from slurm_task import merged_already
 
 
@@ -116,7 +116,7 @@ def run(args, options):
         return 0
     if not shutil.which('sbatch'):
         raise BadInput('there is no sbatch here; --dry-run shows the job scripts, scripts/cohort works without Slurm')
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with only_one(out / '.lock', wait=False) as mine:
         if not mine:
             raise BadInput(f'a scripts/cohort is at work in {out}')

@@ -16,6 +16,7 @@ import slurm_task  # noqa: E402
 import submit_slurm  # noqa: E402
 from case_file import BadInput  # noqa: E402
 from cohort import slurm, table, task  # noqa: E402
+from make_cohort import make_folder  # noqa: E402
 from cohort.folder import (  # noqa: E402
     Keys, Place, Settings, check_options, find_cases, one_line, read_json, read_record, write_json)
 
@@ -176,3 +177,9 @@ def test_wrong_use_is_a_sentence(tmp_path, script, options, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count('\n') == 1
+
+
+def test_a_file_in_place_of_the_results_is_named(tmp_path):
+    (tmp_path / 'out').write_text('')
+    with pytest.raises(BadInput, match='out is a file'):
+        make_folder(tmp_path / 'out')
