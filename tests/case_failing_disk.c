@@ -123,12 +123,43 @@ static void a_folder_that_may_not_be_written(void **state)
 
 static void paths_that_cannot_be_files(void **state)
 {
+	struct stat info;
 	char path[80];
 
 	(void)state;
 	assert_int_equal(write_in_child(folder, RLIM_INFINITY, 0, "it is a folder; name a file"), 0);
 	snprintf(path, sizeof path, "%s/none/x.h5", folder);
 	assert_int_equal(write_in_child(path, RLIM_INFINITY, 0, "its folder does not exist"), 0);
+	snprintf(path, sizeof path, "%s/pipe.h5", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(write_in_child(path, RLIM_INFINITY, 0, "is not a regular file; nothing is written over it"),
+	                 0);
+	assert_int_equal(stat(path, &info), 0);
+	assert_true(S_ISFIFO(info.st_mode));
+	assert_int_equal(files_in_folder(), 1);
+	unlink(path);
+}
+
+static void a_link_is_followed(void **state)
+{
+	char path[80], goal[80];
+	struct stat info;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/link.h5", folder);
+	snprintf(goal, sizeof goal, "%s/goal.h5", folder);
+	assert_int_equal(symlink("goal.h5", path), 0);
+	assert_int_equal(write_in_child(path, RLIM_INFINITY, 0, "it is a link that leads to no file"), 0);
+	fixture_case_file(goal);
+	assert_int_equal(truncate(goal, 1), 0);
+	fixture_case_file(path);
+	assert_int_equal(lstat(path, &info), 0);
+	assert_true(S_ISLNK(info.st_mode));
+	assert_int_equal(lstat(goal, &info), 0);
+	assert_true(S_ISREG(info.st_mode) && info.st_size > 1);
+	assert_int_equal(files_in_folder(), 2);
+	unlink(path);
+	unlink(goal);
 }
 
 int main(void)
@@ -138,6 +169,7 @@ int main(void)
 	        cmocka_unit_test(an_old_file_survives_a_full_disk),
 	        cmocka_unit_test(a_folder_that_may_not_be_written),
 	        cmocka_unit_test(paths_that_cannot_be_files),
+	        cmocka_unit_test(a_link_is_followed),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -33,28 +33,50 @@ static int create_beside(char *temporary, size_t bytes, const char *path)
 	return fd;
 }
 
+/* The place that is written for path: where links lead. Refuses what is there and no regular file: a rename would put
+ * a file in the place of a device or a pipe. *out is malloc'ed. */
+static sp_status find_goal(char **out, const char *path, sp_error *err)
+{
+	struct stat info;
+
+	*out = NULL;
+	if (stat(path, &info) == 0) {
+		if (S_ISDIR(info.st_mode))
+			return sp_fail(err, SP_IO, "cannot write %s: it is a folder; name a file", path);
+		if (!S_ISREG(info.st_mode))
+			return sp_fail(err, SP_IO, "%s is not a regular file; nothing is written over it", path);
+	}
+	if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+		if (!(*out = realpath(path, NULL)) && errno != ENOMEM)
+			return sp_fail(err, SP_IO, "cannot write %s: it is a link that leads to no file", path);
+	} else
+		*out = sp_copy_text(path);
+	return *out ? SP_OK : sp_fail(err, SP_NO_MEMORY, "out of memory writing %s", path);
+}
+
 sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err)
 {
 	struct stat info;
-	size_t bytes = strlen(path) + 64;
-	char *temporary = malloc(bytes), *copy = sp_copy_text(path);
-	sp_status st = SP_OK;
+	char *goal, *temporary = NULL, *copy = NULL;
+	size_t bytes;
+	sp_status st = find_goal(&goal, path, err);
 	int fd;
 
 	*out_temporary = NULL;
+	if (st != SP_OK)
+		return st;
+	bytes = strlen(goal) + 64;
+	temporary = malloc(bytes);
+	copy = sp_copy_text(goal);
 	if (!temporary || !copy) {
 		st = sp_fail(err, SP_NO_MEMORY, "out of memory writing %s", path);
-		goto cleanup;
-	}
-	if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-		st = sp_fail(err, SP_IO, "cannot write %s: it is a folder; name a file", path);
 		goto cleanup;
 	}
 	if (stat(dirname(copy), &info) != 0 || !S_ISDIR(info.st_mode)) {
 		st = sp_fail(err, SP_IO, "cannot write %s: its folder does not exist", path);
 		goto cleanup;
 	}
-	if ((fd = create_beside(temporary, bytes, path)) < 0) {
+	if ((fd = create_beside(temporary, bytes, goal)) < 0) {
 		st = fail_errno(err, "cannot write", path);
 		goto cleanup;
 	}
@@ -64,22 +86,44 @@ sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err)
 cleanup:
 	free(temporary);
 	free(copy);
+	free(goal);
+	return st;
+}
+
+/* The new name is on disk too once its folder is; a folder that may not be read, or a file system that does not flush
+ * folders, leaves that to the system. Changes goal. */
+static sp_status flush_folder_of(char *goal, const char *path, sp_error *err)
+{
+	int fd = open(dirname(goal), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	sp_status st = SP_OK;
+
+	if (fd < 0)
+		return SP_OK;
+	if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+		st = fail_errno(err, "cannot flush the folder of", path);
+	close(fd);
 	return st;
 }
 
 sp_status sp_atomic_commit(const char *temporary, const char *path, sp_error *err)
 {
 	int fd = open(temporary, O_RDWR | O_CLOEXEC);
+	char *goal = NULL;
 	sp_status st = SP_OK;
 
 	if (fd < 0 || fsync(fd) != 0)
 		st = fail_errno(err, "cannot flush", path);
 	if (fd >= 0 && close(fd) != 0 && st == SP_OK)
 		st = fail_errno(err, "cannot close", path);
-	if (st == SP_OK && rename(temporary, path) != 0)
+	if (st == SP_OK)
+		st = find_goal(&goal, path, err);
+	if (st == SP_OK && rename(temporary, goal) != 0)
 		st = fail_errno(err, "cannot rename to", path);
 	if (st != SP_OK)
 		unlink(temporary);
+	else
+		st = flush_folder_of(goal, path, err);
+	free(goal);
 	return st;
 }
 

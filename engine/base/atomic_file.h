@@ -1,14 +1,15 @@
-/* Outputs appear whole or not at all: written beside their place under a temporary name, flushed, then renamed. */
+/* Outputs appear whole or not at all: written beside their place under a temporary name, flushed, then renamed. A link
+ * is followed: what it leads to is written. What is there and is no regular file (folder, device, pipe) is refused. */
 #ifndef SP_ATOMIC_FILE_H
 #define SP_ATOMIC_FILE_H
 
 #include "status.h"
 
 /* The temporary name to write PATH under ("PATH.tmp.PID.CLOCK", same folder). Checks first that the folder exists and
- * can be written. On SP_OK *out is malloc'ed and owned by the caller. */
+ * can be written, and what PATH is. On SP_OK *out is malloc'ed and owned by the caller. */
 sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err);
 
-/* Flushes the temporary file to disk and renames it to path; on failure it is removed. */
+/* Flushes the temporary file to disk, renames it to path and flushes the folder; on failure it is removed. */
 sp_status sp_atomic_commit(const char *temporary, const char *path, sp_error *err);
 
 /* Removes the temporary file, if it is there. NULL is fine. */
