@@ -20,12 +20,19 @@ def keep_inputs(goal, *sources):
 
 @contextlib.contextmanager
 def whole_path(path):
-    """A temporary name to write to; it takes path's place when the block ends without an exception."""
+    """A temporary name to write to; it takes path's place when the block ends without an exception. A link is followed;
+    what is there and is no regular file (folder, device, pipe) is refused."""
     path = pathlib.Path(path)
+    if path.is_symlink():
+        if not path.exists():
+            raise OSError(f'cannot write {path}: it is a link that leads to no file')
+        path = path.resolve()
     if not path.parent.is_dir():
         raise OSError(f'cannot write {path}: {path.parent} is no folder')
     if path.is_dir():
         raise OSError(f'cannot write {path}: that is a folder')
+    if path.exists() and not path.is_file():
+        raise OSError(f'{path} is not a regular file; nothing is written over it')
     handle, temporary = tempfile.mkstemp(prefix='.' + path.name[:100] + '.', dir=path.parent)
     os.close(handle)
     try:

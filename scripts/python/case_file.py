@@ -1,12 +1,12 @@
 """Writes case files (docs/case-format.md) from Python: what the importers have in common."""
-import os
 import pathlib
 import re
-import tempfile
 from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
+
+from atomic_write import whole_path
 
 CASE_VERSION = 1
 ROLES = ('external', 'gtv', 'ctv', 'ptv', 'cord', 'prv', 'organ', 'hardware', 'support', 'sector')
@@ -150,35 +150,20 @@ def _write_structure(parent, s, case):
 
 
 def write_case(case, path):
-    """Writes to a temporary name beside the goal and renames, so that no half file is ever found there."""
-    path = pathlib.Path(path)
-    handle, temporary = tempfile.mkstemp(prefix='.' + path.name + '.', dir=path.parent)
-    os.close(handle)
-    try:
-        with h5py.File(temporary, 'w', track_order=True) as f:
-            f.attrs['format'], f.attrs['version'] = 'spineplan-case', np.int32(CASE_VERSION)
-            if case.source:
-                f.attrs['source'] = case.source
-            nz, ny, nx = case.hu.shape
-            hu = f.create_dataset('ct/hu', data=case.hu.astype(np.int16), chunks=(min(8, nz), ny, nx),
-                                  compression='gzip', compression_opts=6, shuffle=True)
-            _write_grid(hu, case)
-            hu.attrs['patient_position'] = case.patient_position
-            structures = f.create_group('structures', track_order=True)
-            for s in case.structures:
-                _write_structure(structures, s, case)
-            if case.prescription.keys() & {'dose_gy', 'protocol'}:
-                group = f.create_group('prescription')
-                for key, value in case.prescription.items():
-                    group.attrs[key] = value
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Whole or not at all."""
+    with whole_path(path) as temporary, h5py.File(temporary, 'w', track_order=True) as f:
+        f.attrs['format'], f.attrs['version'] = 'spineplan-case', np.int32(CASE_VERSION)
+        if case.source:
+            f.attrs['source'] = case.source
+        nz, ny, nx = case.hu.shape
+        hu = f.create_dataset('ct/hu', data=case.hu.astype(np.int16), chunks=(min(8, nz), ny, nx),
+                              compression='gzip', compression_opts=6, shuffle=True)
+        _write_grid(hu, case)
+        hu.attrs['patient_position'] = case.patient_position
+        structures = f.create_group('structures', track_order=True)
+        for s in case.structures:
+            _write_structure(structures, s, case)
+        if case.prescription.keys() & {'dose_gy', 'protocol'}:
+            group = f.create_group('prescription')
+            for key, value in case.prescription.items():
+                group.attrs[key] = value

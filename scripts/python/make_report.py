@@ -3,25 +3,14 @@
 example: scripts/report plan.h5 -o report.html --png figures
 """
 import argparse
-import os
 import pathlib
 import sys
 
-from atomic_write import keep_inputs
+from atomic_write import keep_inputs, whole_file
 from case_file import BadInput
 from report.page import make_page
 from report.plan_reader import read_plan, read_robustness
 from report.metal import read_metal
-
-
-def write_atomically(path, text):
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        temporary.write_text(text, encoding='utf-8')
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def main():
@@ -48,7 +37,8 @@ def main():
             read_robustness(plan, args.robustness)
         if args.water:
             read_metal(plan, args.water, args.metal)
-        write_atomically(args.output, make_page(plan, args.title))
+        with whole_file(args.output) as f:
+            f.write(make_page(plan, args.title).encode())
         print(f'report: wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)', file=sys.stderr)
         if args.png:
             from report.figures import dvh_png, views_png
