@@ -401,7 +401,7 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	s->roughly = *go_on;
 	s->was_thorough |= !*go_on;
 	*go_on = true;
-	s->result->limits_conflict = false;
+	s->result->limits_conflict = s->result->converged = false;
 	if (s->options->restart_penalties && *s->options->restart_penalties)
 		restart_penalties(s);
 	sp_fluence_offset_changed(p);
@@ -430,6 +430,7 @@ static sp_status run_rounds(search *s)
 		              sp_clock_seconds() - s->started_s);
 		if (end == ROUND_STOPPED) {
 			s->result->interrupted = true;
+			s->result->converged = false;
 			return SP_OK;
 		}
 		if (s->mapped && s->options->map->between_rounds)

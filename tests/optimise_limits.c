@@ -301,6 +301,45 @@ static void stopped_searches_keep_the_best_so_far(void **state)
 	assert_true(after_three < r.objective);
 }
 
+static sp_status go_on_once_more(void *context, const double *weights, const float *dose_gy, bool *go_on, sp_error *err)
+{
+	bool *ended = context;
+
+	(void)weights;
+	(void)dose_gy;
+	(void)err;
+	*ended = *go_on = true;
+	return SP_OK;
+}
+
+static bool stop_after_the_end(void *context, size_t iteration, double objective, double miss_gy, const float *dose_gy)
+{
+	const bool *ended = context;
+
+	(void)iteration;
+	(void)objective;
+	(void)miss_gy;
+	(void)dose_gy;
+	return !*ended;
+}
+
+/* It had come to a rough end before, which was not the end. */
+static void a_search_stopped_on_its_second_way_has_not_converged(void **state)
+{
+	static double entries[RANDOM_ROWS * RANDOM_COLUMNS];
+	double weights[RANDOM_COLUMNS];
+	sp_term terms[3];
+	size_t n = random_terms(terms);
+	bool ended = false;
+	sp_optimise_options options = {
+	        .on_end = go_on_once_more, .on_iteration = stop_after_the_end, .context = &ended};
+	sp_optimise_result r;
+
+	fill_random(entries, RANDOM_ROWS * RANDOM_COLUMNS, 3);
+	r = optimise(*state, RANDOM_ROWS, RANDOM_COLUMNS, entries, terms, n, &options, weights, NULL);
+	assert_true(ended && r.interrupted && !r.converged);
+}
+
 static void bad_terms_are_refused_with_their_name(void **state)
 {
 	const double entries[] = {1.0, 1.0};
@@ -360,6 +399,7 @@ int main(void)
 	        cmocka_unit_test(same_run_gives_the_same_bits),
 	        cmocka_unit_test(dose_from_elsewhere_is_made_up_for),
 	        cmocka_unit_test(stopped_searches_keep_the_best_so_far),
+	        cmocka_unit_test(a_search_stopped_on_its_second_way_has_not_converged),
 	        cmocka_unit_test(bad_terms_are_refused_with_their_name),
 	        cmocka_unit_test(signal_ends_the_search_with_what_there_is),
 	};
