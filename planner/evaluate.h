@@ -47,6 +47,10 @@ sp_status sp_isodose_volumes(double *cc_out, const double *level_gy, size_t n, c
 sp_status sp_evaluate(json_t **out, const sp_case *c, const sp_grid *dose_grid, const float *dose_gy,
                       const sp_protocol *protocol, sp_error *err);
 
+/* Whether a plan's provenance (NULL: none) says that its search was interrupted, and how that is said. */
+#define SP_PLAN_UNFINISHED "NOT a finished plan: its search was interrupted"
+bool sp_plan_is_unfinished(const json_t *provenance);
+
 /* The same as tables for people on stdout. */
 void sp_evaluation_print(const json_t *evaluation);
 

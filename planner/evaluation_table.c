@@ -181,6 +181,11 @@ static void print_index(const json_t *evaluation, const char *key, const char *w
 	printf("\n");
 }
 
+bool sp_plan_is_unfinished(const json_t *provenance)
+{
+	return json_is_true(json_object_get(provenance, "interrupted"));
+}
+
 void sp_evaluation_print(const json_t *evaluation)
 {
 	const json_t *p = json_object_get(evaluation, "prescription");
@@ -212,4 +217,6 @@ void sp_evaluation_print(const json_t *evaluation)
 	       json_is_true(met)    ? "All limits met."
 	       : json_is_false(met) ? "NOT all limits met."
 	                            : "No limits judged.");
+	if (sp_plan_is_unfinished(json_object_get(evaluation, "provenance")))
+		printf("%s.\n", SP_PLAN_UNFINISHED);
 }

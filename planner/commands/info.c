@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluate.h"
 #include "h5.h"
 
 static const char help[] =
@@ -260,6 +261,8 @@ static void print_table(const json_t *all)
 	if (json_object_get(all, "version"))
 		printf(", version %g", json_number_value(json_object_get(all, "version")));
 	putchar('\n');
+	if (sp_plan_is_unfinished(provenance))
+		printf("            %s\n", SP_PLAN_UNFINISHED);
 	json_array_foreach(json_object_get(all, "arrays"), i, entry)
 	{
 		printf("%-12s%s: ", i ? "" : "arrays", json_string_value(json_object_get(entry, "path")));

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "atomic_file.h"
 #include "clock.h"
@@ -27,16 +28,23 @@ static json_t *provenance_of(const sp_plan_arguments *a, int argc, char **argv, 
 	for (int i = 0; i < argc; i++)
 		json_array_append_new(command, json_string(argv[i]));
 	sp_clock_utc_text(utc);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:s}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:b, s:s}",
 	                 "program", "spineplan " SP_VERSION, "made_utc", utc, "device", info->name, "driver",
 	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine",
 	                 a->plan.montecarlo ? "Monte Carlo" : "pencil beam", "command_line", command, "matrix_seconds",
 	                 p->matrix_seconds, "optimise_seconds", p->optimise_seconds, "dose_seconds", p->dose_seconds,
 	                 "total_seconds", total_seconds, "objective", p->optimisation.objective, "iterations",
 	                 (json_int_t)p->optimisation.iterations, "matrix_entries", (json_int_t)p->n_values, "converged",
-	                 p->optimisation.converged, "notice",
+	                 p->optimisation.converged && !p->interrupted, "interrupted", p->interrupted, "notice",
 	                 "Research software, not a medical device. Doses need independent verification. A fluence plan "
 	                 "is not deliverable on a machine.");
+}
+
+/* What was interrupted is no finished plan, and so says its file; who had a finished one under this name hears it. */
+static void say_unfinished(const char *path, bool replaces)
+{
+	sp_log_warning("%s. %s holds the best so far%s", SP_PLAN_UNFINISHED, path,
+	               replaces ? ", in the place of the file that was there" : "");
 }
 
 /* Fails before the long work when the output cannot be written. */
@@ -133,7 +141,7 @@ int sp_command_plan(int argc, char **argv)
 	sp_delivered_plan *delivered = NULL;
 	json_t *evaluation = NULL, *provenance = NULL;
 	const char *technique;
-	bool interrupted, conflict;
+	bool interrupted, conflict, replaces;
 	sp_status st;
 	int status = sp_plan_parse(&a, argc, argv);
 
@@ -179,6 +187,7 @@ int sp_command_plan(int argc, char **argv)
 	if (provenance && delivered)
 		add_delivery(provenance, delivered);
 	json_object_set(evaluation, "provenance", provenance);
+	replaces = access(a.plan_path, F_OK) == 0;
 	st = sp_plan_write(&(sp_plan){.c = c,
 	                              .technique = technique,
 	                              .machine = machine->name,
@@ -212,7 +221,9 @@ int sp_command_plan(int argc, char **argv)
 		            delivered->seconds.beam_on_s + delivered->seconds.between_s, delivered->seconds.beam_on_s);
 	sp_log_info("%s: %s plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path, technique,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
-	conflict = sp_plan_say_conflict(evaluation, plan->optimisation.interrupted);
+	conflict = sp_plan_say_conflict(evaluation, interrupted || plan->optimisation.interrupted);
+	if (interrupted)
+		say_unfinished(a.plan_path, replaces);
 	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
 	else if (conflict)

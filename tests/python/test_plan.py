@@ -135,6 +135,7 @@ def test_tg119_spares_the_core_and_covers_the_target(spineplan, tmp_path):
 ], ids=['pencil', 'mc', 'imrt', 'vmat'])
 def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, engine):
     plan = tmp_path / 'plan.h5'
+    plan.write_bytes(b'an earlier plan')
     with subprocess.Popen([spineplan, 'plan', str(thoracic), '-o', str(plan), *engine],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
@@ -145,9 +146,41 @@ def test_an_interrupt_keeps_the_best_plan_so_far(spineplan, thoracic, tmp_path, 
         process.stdout.read()
         assert process.wait(timeout=120) == 4, rest
     assert 'holds the best plan so far' in rest
-    assert run(spineplan, 'evaluate', plan).returncode == 0
+    unfinished = 'NOT a finished plan: its search was interrupted'
+    assert f'{unfinished}. {plan} holds the best so far, in the place of the file that was there' in rest
+    with h5py.File(plan) as f:
+        said = json.loads(f['provenance'][()])
+    assert said['interrupted'] is True and said['converged'] is False
+    for command in ('evaluate', 'info'):
+        done = run(spineplan, command, plan)
+        assert done.returncode == 0 and unfinished in done.stdout
     if '--technique' in engine:
+        assert unfinished in report_of(plan)
         assert run(spineplan, 'check', plan).returncode == 0
+
+
+def test_a_plan_says_whether_its_search_came_to_its_end(spineplan, thoracic, tmp_path):
+    plan, said = tmp_path / 'plan.h5', []
+    for options in ((), ('--max-time', 0.01)):
+        assert run(spineplan, 'plan', thoracic, '-o', plan, '--grid-mm', 5, '--bixel-mm', 5, *options).returncode in (0, 1)
+        with h5py.File(plan) as f:
+            said.append(json.loads(f['provenance'][()]))
+        assert 'NOT a finished plan' not in run(spineplan, 'evaluate', plan).stdout + run(spineplan, 'info', plan).stdout
+    assert [s['converged'] for s in said] == [True, False] and not any(s['interrupted'] for s in said)
+
+
+def test_only_regular_files_are_written_over(spineplan, thoracic, tmp_path):
+    pipe, link, goal = tmp_path / 'pipe.h5', tmp_path / 'link.h5', tmp_path / 'goal.h5'
+    os.mkfifo(pipe)
+    for words in (('plan', thoracic), ('phantom', 'thoracic-spine')):
+        done = run(spineplan, *words, '-o', pipe)
+        assert done.returncode == 2, words
+        assert f'{pipe} is not a regular file; nothing is written over it' in done.stderr, words
+    goal.write_bytes(b'old')
+    link.symlink_to(goal)
+    assert run(spineplan, 'phantom', 'thoracic-spine', '--voxel-mm', 5, '-o', link).returncode == 0
+    assert link.is_symlink() and not goal.is_symlink() and goal.stat().st_size > 3
+    assert pipe.is_fifo() and sorted(tmp_path.iterdir()) == [goal, link, pipe]
 
 
 @pytest.mark.parametrize('arguments, sentence', [

@@ -41,6 +41,29 @@ def open_in_browser(page, profile):
     return done.stdout, [line for line in done.stderr.splitlines() if 'CONSOLE' in line]
 
 
+def test_a_report_takes_the_place_of_files_alone(plan, tmp_path, capsys):
+    pipe, link, goal = tmp_path / 'pipe.html', tmp_path / 'link.html', tmp_path / 'goal.html'
+    os.mkfifo(pipe)
+    assert make(plan, pipe) == 2 and pipe.is_fifo()
+    assert f'{pipe} is not a regular file; nothing is written over it' in capsys.readouterr().err
+    link.symlink_to(goal)
+    assert make(plan, link) == 2 and 'a link that leads to no file' in capsys.readouterr().err
+    goal.write_text('old')
+    assert make(plan, link) == 0 and link.is_symlink() and goal.stat().st_size > 1000
+    assert sorted(tmp_path.iterdir()) == [goal, link, pipe]
+
+
+def test_an_interrupted_plan_is_no_finished_one(plan, tmp_path):
+    for interrupted in (False, True):
+        shutil.copy(plan, tmp_path / 'plan.h5')
+        with h5py.File(tmp_path / 'plan.h5', 'a') as f:
+            provenance = json.loads(f['provenance'][()]) | {'interrupted': interrupted}
+            del f['provenance']
+            f['provenance'] = json.dumps(provenance)
+        assert make(tmp_path / 'plan.h5', tmp_path / 'report.html') == 0
+        assert ('NOT a finished plan: its search was interrupted' in (tmp_path / 'report.html').read_text()) == interrupted
+
+
 @pytest.fixture(scope='module')
 def plan(tmp_path_factory):
     """The lumbar case with a made-up dose, and a structure whose name is an attack."""

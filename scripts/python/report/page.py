@@ -128,6 +128,8 @@ def hard_not_judged(plan):
 
 def chips(plan):
     limits = plan.evaluation.get('limits', [])
+    if plan.provenance.get('interrupted') is True:
+        yield {'kind': 'bad', 'text': 'NOT a finished plan: its search was interrupted'}
     missed = sum(1 for limit in limits if not limit.get('met'))
     if limits:
         yield {'kind': 'bad' if missed else 'good',
