@@ -34,6 +34,11 @@ void sp_mc_case_destroy(sp_mc_case *m)
 	free(m);
 }
 
+const float *sp_mc_case_density(const sp_mc_case *m)
+{
+	return m->scoring.density_g_cm3;
+}
+
 sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, const sp_matter *matter,
                             const sp_machine *machine, const sp_grid *grid, sp_error *err)
 {

@@ -17,6 +17,9 @@ sp_status sp_mc_case_create(sp_mc_case **out, sp_device *d, const sp_case *c, co
                             const sp_machine *machine, const sp_grid *grid, sp_error *err);
 void sp_mc_case_destroy(sp_mc_case *m);
 
+/* Of the dose grid's voxels, [z][y][x], g/cm3: the mass that counts over the voxel's volume. */
+const float *sp_mc_case_density(const sp_mc_case *m);
+
 typedef struct {
 	double uncertainty; /* of a bixel: mean relative standard uncertainty above half of its largest dose; 0: */
 	uint32_t histories; /* of each bixel */

@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "case_setup.h"
 #include "clock.h"
+#include "gas_dose.h"
 #include "influence.h"
 #include "interrupt.h"
 #include "limit_correction.h"
@@ -84,6 +85,8 @@ static sp_status engine_dose(sp_plan_session *s, const double *weights, bool eve
 		                       everywhere ? NULL : s->judged, err);
 	st = sp_mc_case_dose(plan->dose_gy, plan->sigma_gy, &result, s->mc, plan->beams, weights, s->uncertainty,
 	                     s->seed++, err);
+	if (st == SP_OK)
+		st = sp_gas_take_dose_around(plan->dose_gy, sp_mc_case_density(s->mc), &plan->dose_grid, err);
 	if (st == SP_OK) {
 		plan->dose_seed = s->seed - 1;
 		plan->uncertainty = result.uncertainty;

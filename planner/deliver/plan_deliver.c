@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "clock.h"
 #include "evaluate.h"
+#include "gas_dose.h"
 #include "interrupt.h"
 #include "kept_plan.h"
 #include "log.h"
@@ -135,6 +136,8 @@ static sp_status delivered_dose(void *context, sp_plan_session *s, sp_error *err
 	if ((st = sp_apertures_deliver(&d, j->map, j->map->x, j->options->fractions / j->mu_factor, err)) == SP_OK)
 		st = sp_mc_case_delivery(plan->dose_gy, plan->sigma_gy, &result, s->mc, d, s->uncertainty, s->seed++, 0,
 		                         err);
+	if (st == SP_OK)
+		st = sp_gas_take_dose_around(plan->dose_gy, sp_mc_case_density(s->mc), &plan->dose_grid, err);
 	for (size_t v = 0; st == SP_OK && v < sp_grid_voxels(&plan->dose_grid); v++) { /* of one fraction so far */
 		plan->dose_gy[v] *= (float)j->options->fractions;
 		plan->sigma_gy[v] *= (float)j->options->fractions;
