@@ -1,17 +1,12 @@
 #include "robust_rows.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "displace.h"
-#include "evaluate.h"
-#include "interrupt.h"
 #include "mask.h"
-#include "metric.h"
-#include "metric_value.h"
 
 /* Farther from the target no limited organ's hottest part is found: the dose there is half the prescription or less. */
 #define REACH_MM 20.0

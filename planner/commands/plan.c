@@ -222,11 +222,10 @@ int sp_command_plan(int argc, char **argv)
 	sp_log_info("%s: %s plan in %.1f s (matrix %.1f, optimisation %.1f, dose %.1f)", a.plan_path, technique,
 	            sp_clock_seconds() - started, plan->matrix_seconds, plan->optimise_seconds, plan->dose_seconds);
 	conflict = sp_plan_say_conflict(evaluation, interrupted || plan->optimisation.interrupted);
-	if (interrupted)
+	if (interrupted) {
 		say_unfinished(a.plan_path, replaces);
-	if (interrupted)
 		st = sp_fail(&err, SP_INTERRUPTED, "interrupted; %s holds the best plan so far", a.plan_path);
-	else if (conflict)
+	} else if (conflict)
 		status = 1;
 	else if (a.require_limits &&
 	         (!json_is_true(json_object_get(evaluation, "all_limits_met")) ||

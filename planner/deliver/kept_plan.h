@@ -9,6 +9,7 @@ typedef struct {
 	double mu_factor;
 	double *x, *weights, uncertainty;
 	float *dose_gy, *sigma_gy;
+	float *rows_dose, *offset; /* of the session: what scenarios of set-up errors are judged by */
 	uint64_t histories, seed;
 } sp_kept_plan;
 
