@@ -47,11 +47,15 @@ class Command:
         self.name, self.folder, self.output = name, folder, folder / f'{name}.h5'
         self.arguments = [SPINEPLAN, *map(str, arguments), '-o', str(self.output)]
         self.resumed = list(resumed)
+        self.run_whole()  # with kernels to build
         began = time.monotonic()
-        done = self.run()
-        assert done.returncode == 0, done.stderr
+        self.run_whole()
         self.seconds = time.monotonic() - began
         self.bits = bits(self.output)
+
+    def run_whole(self):
+        done = self.run()
+        assert done.returncode == 0, done.stderr
 
     def run(self, *more, **environment):
         return subprocess.run([*self.arguments, *more], capture_output=True, text=True, check=False, timeout=300,
@@ -100,15 +104,19 @@ def commands(folder, only=None):
     return others + [c for c in (plan, dose, merge) if not only or c.name in only]
 
 
-def kill_at_random(command, chance):
-    """An old file under the name stays whole; the new one takes its place whole."""
+def kill_at_random(command, chance, first=True, last=True):
+    """An old file under the name stays whole; the new one takes its place whole.
+
+    first: of a chain of killed runs, of which each begins with what the one before left; last: then one runs to its end.
+    """
     old = chance.random() < 0.5
-    command.clear()
+    if first:
+        command.clear()
     if old:
         command.output.write_bytes(b'old')
     moment = chance.uniform(0.0, 1.1) * command.seconds
-    with subprocess.Popen(command.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          start_new_session=True) as process:
+    with subprocess.Popen([*command.arguments, *(() if first else command.resumed)], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -119,8 +127,15 @@ def kill_at_random(command, chance):
         command.output.unlink()
     else:
         command.check_output(what)
-    command.recovers(what)
+    if last:
+        command.recovers(what)
     return command.name + ': ' + what
+
+
+def kill_in_chains(command, chance, kills, of=5):
+    """Kills at random moments in chains of so many; the run after each chain has the right bits."""
+    for i in range(kills):
+        yield kill_at_random(command, chance, i % of == 0, i % of == of - 1 or i == kills - 1)
 
 
 def count_calls(command):

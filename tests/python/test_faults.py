@@ -1,11 +1,12 @@
-"""A few of the trials of scripts/try-faults: kills, failing allocations, a full disk, a failing device, jumping clocks."""
+"""Kills at 50 random moments of each command, and a few of scripts/try-faults' other trials: failing allocations, a full
+disk, a failing device, jumping clocks."""
 import os
 import random
 import subprocess
 
 import pytest
 
-from fault_trials import SHIM, bits, commands, count_calls, fail_one, kill_at_random
+from fault_trials import SHIM, bits, commands, count_calls, fail_one, kill_in_chains
 
 pytestmark = pytest.mark.skipif(not SHIM.exists(), reason='this build has no tests/libfaults.so (it is built with sanitizers)')
 
@@ -17,7 +18,7 @@ def tried(tmp_path_factory):
 
 @pytest.mark.parametrize('name', ['plan', 'dose', 'merge'])
 def test_a_kill_at_any_moment_leaves_nothing_or_all_and_the_next_run_is_right(tried, name):
-    kill_at_random(tried[name], random.Random(name))
+    assert len(list(kill_in_chains(tried[name], random.Random(name), 50))) == 50
 
 
 @pytest.mark.parametrize('name', ['plan', 'dose', 'merge'])
