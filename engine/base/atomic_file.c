@@ -90,6 +90,18 @@ cleanup:
 	return st;
 }
 
+sp_status sp_atomic_check(const char *path, sp_error *err)
+{
+	char *temporary;
+	sp_status st = path ? sp_atomic_begin(&temporary, path, err) : SP_OK;
+
+	if (path && st == SP_OK) {
+		sp_atomic_abandon(temporary);
+		free(temporary);
+	}
+	return st;
+}
+
 /* The new name is on disk too once its folder is; a folder that may not be read, or a file system that does not flush
  * folders, leaves that to the system. Changes goal. */
 static sp_status flush_folder_of(char *goal, const char *path, sp_error *err)

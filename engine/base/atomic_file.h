@@ -9,6 +9,10 @@
  * can be written, and what PATH is. On SP_OK *out is malloc'ed and owned by the caller. */
 sp_status sp_atomic_begin(char **out_temporary, const char *path, sp_error *err);
 
+/* Whether sp_atomic_begin will do, found out before long work: writes nothing that stays. NULL is fine: no output is
+ * wanted. */
+sp_status sp_atomic_check(const char *path, sp_error *err);
+
 /* Flushes the temporary file to disk, renames it to path and flushes the folder; on failure it is removed. */
 sp_status sp_atomic_commit(const char *temporary, const char *path, sp_error *err);
 

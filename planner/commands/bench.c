@@ -10,6 +10,7 @@
 
 #include "accuracy.h"
 #include "accuracy_montecarlo.h"
+#include "atomic_file.h"
 #include "options.h"
 
 static const char help[] =
@@ -215,6 +216,7 @@ typedef struct {
 	sp_device *device;
 	json_t *rows;
 	FILE *points;
+	char *points_temporary; /* until it takes the name that it should have */
 } work;
 
 static sp_status prepare(work *w, const options *o, sp_error *err)
@@ -222,7 +224,9 @@ static sp_status prepare(work *w, const options *o, sp_error *err)
 	sp_status st;
 
 	w->rows = json_array();
-	if (o->points && !(w->points = fopen(o->points, "w")))
+	if (o->points && (st = sp_atomic_begin(&w->points_temporary, o->points, err)) != SP_OK)
+		return st;
+	if (o->points && !(w->points = fopen(w->points_temporary, "w")))
 		return sp_fail(err, SP_IO, "%s cannot be written: %s", o->points, strerror(errno));
 	if (w->points)
 		fputs("case,curve,x_min_mm,x_max_mm,y_min_mm,y_max_mm,z_min_mm,z_max_mm,reference_gy,reference_sigma_"
@@ -287,6 +291,10 @@ static sp_status run(bool *all_pass, const options *o, sp_error *err)
 cleanup:
 	if (w.points && fclose(w.points) != 0 && st == SP_OK)
 		st = sp_fail(err, SP_IO, "%s cannot be written: %s", o->points, strerror(errno));
+	if (w.points && st == SP_OK)
+		st = sp_atomic_commit(w.points_temporary, o->points, err);
+	sp_atomic_abandon(w.points_temporary);
+	free(w.points_temporary);
 	json_decref(w.rows);
 	sp_device_close(w.device);
 	sp_matter_destroy(w.matter);

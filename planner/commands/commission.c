@@ -187,11 +187,10 @@ static sp_status run(const options *o, sp_error *err)
 	sp_matter *matter = NULL;
 	sp_measured measured = {0};
 	sp_commission found = {0};
-	char *temporary = NULL;
 	sp_status st;
 
 	/* minutes of work: find out first whether the place can be written */
-	if ((st = sp_atomic_begin(&temporary, o->output, err)) != SP_OK ||
+	if ((st = sp_atomic_check(o->output, err)) != SP_OK ||
 	    (st = sp_measured_read(&measured, o->measured, err)) != SP_OK ||
 	    (st = sp_matter_create(&matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&model.device, o->device, err)) != SP_OK ||
@@ -208,8 +207,6 @@ cleanup:
 	sp_water_tank_finish(&model.tank);
 	sp_device_close(model.device);
 	sp_matter_destroy(matter);
-	sp_atomic_abandon(temporary);
-	free(temporary);
 	return st;
 }
 

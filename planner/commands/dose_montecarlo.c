@@ -63,12 +63,9 @@ static void finish(work *w)
 /* Fails before the long work when the output cannot be written; also the checkpoint's name. */
 static sp_status prepare_output(work *w, const sp_dose_options *o, sp_error *err)
 {
-	char *temporary;
 	size_t bytes = strlen(o->output) + sizeof ".checkpoint";
-	sp_status st = sp_atomic_begin(&temporary, o->output, err);
+	sp_status st = sp_atomic_check(o->output, err);
 
-	sp_atomic_abandon(temporary);
-	free(temporary);
 	if (st == SP_OK && !(w->checkpoint = malloc(bytes)))
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for a name");
 	if (st != SP_OK)

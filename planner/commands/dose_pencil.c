@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "atomic_file.h"
 #include "case_setup.h"
 #include "clock.h"
 #include "delivery_dose.h"
@@ -185,7 +186,7 @@ sp_status sp_dose_pencil(const sp_dose_options *o, sp_error *err)
 	work w = {0};
 	sp_status st;
 
-	if ((st = compute(&w, o, err)) == SP_OK)
+	if ((st = sp_atomic_check(o->output, err)) == SP_OK && (st = compute(&w, o, err)) == SP_OK)
 		st = write_dose(&w, o, err);
 	if (st == SP_OK)
 		sp_log_info("%s: %zu x %zu x %zu voxels of %g x %g x %g mm in %.1f s", o->output, w.grid.n[0],

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "alloc.h"
+#include "atomic_file.h"
 #include "case_setup.h"
 #include "clock.h"
 #include "machine.h"
@@ -214,7 +215,7 @@ static sp_status run(result *r, options *o, sp_error *err)
 	size_t n;
 	sp_status st;
 
-	if ((st = sp_case_read(&c, o->case_path, err)) != SP_OK)
+	if ((st = sp_atomic_check(o->output, err)) != SP_OK || (st = sp_case_read(&c, o->case_path, err)) != SP_OK)
 		goto cleanup;
 	r->read_s = (now = sp_clock_seconds()) - start;
 	start = now;

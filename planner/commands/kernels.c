@@ -125,13 +125,11 @@ static sp_status make_kernels(const options *o, sp_error *err)
 	sp_reference_water *water = NULL;
 	sp_pencil_rings rings = {0};
 	sp_progress progress;
-	char *temporary = NULL;
 	sp_status st;
 
 	sp_kernel_slabs(low, high);
 	/* minutes of work: find out first whether the place can be written */
-	if ((st = sp_atomic_begin(&temporary, o->output, err)) != SP_OK ||
-	    (st = sp_matter_create(&matter, NULL, err)) != SP_OK ||
+	if ((st = sp_atomic_check(o->output, err)) != SP_OK || (st = sp_matter_create(&matter, NULL, err)) != SP_OK ||
 	    (st = choose_spectrum(&spectrum, o, matter, err)) != SP_OK ||
 	    (st = sp_reference_water_create(&water, matter, err)) != SP_OK ||
 	    (st = sp_pencil_rings_create(&rings, low, high, SP_KERNEL_DEPTHS, err)) != SP_OK)
@@ -142,8 +140,6 @@ static sp_status make_kernels(const options *o, sp_error *err)
 	if (st == SP_OK)
 		st = write_table(o, &spectrum, &rings, err);
 cleanup:
-	sp_atomic_abandon(temporary);
-	free(temporary);
 	sp_spectrum_finish(&spectrum);
 	sp_matter_destroy(matter);
 	sp_reference_water_destroy(water);

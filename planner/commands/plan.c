@@ -47,17 +47,6 @@ static void say_unfinished(const char *path, bool replaces)
 	               replaces ? ", in the place of the file that was there" : "");
 }
 
-/* Fails before the long work when the output cannot be written. */
-static sp_status check_output(const char *path, sp_error *err)
-{
-	char *temporary;
-	sp_status st = sp_atomic_begin(&temporary, path, err);
-
-	sp_atomic_abandon(temporary);
-	free(temporary);
-	return st;
-}
-
 static void print_robust(const json_t *robust)
 {
 	json_t *row;
@@ -149,7 +138,7 @@ int sp_command_plan(int argc, char **argv)
 		return status;
 	technique = a.deliver ? sp_beam_technique_name(a.delivery.technique) : "fluence";
 	a.plan.between_leaves = a.deliver;
-	if ((st = check_output(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
+	if ((st = sp_atomic_check(a.plan_path, &err)) != SP_OK || (st = sp_case_read(&c, a.case_path, &err)) != SP_OK ||
 	    (st = sp_plan_find_protocol(&protocol, &dose_gy, &a, c, &err)) != SP_OK ||
 	    (st = sp_plan_take_roles(c, &err)) != SP_OK ||
 	    (st = sp_plan_complete_targets(c, protocol, dose_gy, &err)) != SP_OK ||

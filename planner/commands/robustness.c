@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "atomic_file.h"
 #include "case_setup.h"
 #include "clock.h"
 #include "commands.h"
@@ -199,9 +200,9 @@ static sp_status compute(work *w, const arguments *a, sp_error *err)
 	sp_scenario_engine engine = {.context = w};
 	const sp_plan_content *p;
 	double difference;
-	sp_status st = prepare(w, a, err);
+	sp_status st = sp_atomic_check(a->output, err);
 
-	if (st != SP_OK)
+	if (st != SP_OK || (st = prepare(w, a, err)) != SP_OK)
 		return st;
 	p = w->plan;
 	engine.dose = p->delivery ? delivered_dose : weights_dose;

@@ -39,8 +39,10 @@ def whole_path(path):
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as e:
         os.unlink(temporary)
+        if isinstance(e, OSError) and (e.filename == temporary or e.filename is None) and e.errno:
+            raise OSError(e.errno, os.strerror(e.errno), str(path)) from e  # not a name that nobody knows
         raise
 
 
@@ -48,3 +50,13 @@ def whole_path(path):
 def whole_file(path):
     with whole_path(path) as temporary, open(temporary, 'wb') as f:
         yield f
+
+
+def save_figure(figure, path, dpi):
+    """A figure of matplotlib in the format that the name ends with, PNG where it ends with none."""
+    path = pathlib.Path(path)
+    kind = path.suffix[1:].lower() or 'png'
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise OSError(f'cannot write {path}: no picture is known that ends with .{kind}')
+    with whole_path(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=dpi)

@@ -23,6 +23,7 @@ import numpy as np
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
 
+from atomic_write import save_figure  # noqa: E402
 from case_file import BadInput  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -193,7 +194,7 @@ def draw(path, args, mlc, doses, x, y, found):
         ax.title.set_fontsize(9)
     figure.suptitle(f'{args.machine}, {mlc}, {args.engine}, {DEPTH_MM:g} mm of water, surface at {SSD_MM:g} mm',
                     fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, DPI)
     plt.close(figure)
 
 

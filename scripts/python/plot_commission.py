@@ -13,6 +13,7 @@ import numpy as np
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
 
+from atomic_write import save_figure  # noqa: E402
 from case_file import BadInput  # noqa: E402
 
 DPI, COLUMNS = 110, 3
@@ -71,7 +72,7 @@ def main():
             place.axis('off')
         figure.suptitle(f"{found['machine']}, measured in {found['measured']}", fontsize=9)
         figure.tight_layout()
-        figure.savefig(args.output, format='png', dpi=DPI)
+        save_figure(figure, args.output, DPI)
     except (KeyError, TypeError, ValueError, AttributeError):
         print(f'commission: {args.json} does not come from spineplan commission: its scans are no scans', file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
 
+from atomic_write import save_figure  # noqa: E402
 from case_file import BadInput  # noqa: E402
 
 DPI = 300
@@ -53,7 +54,7 @@ def plot(front, path):
                       textcoords='offset points', xytext=(4, -9))
     figure.suptitle(f"{front['protocol']}, {front['dose_gy']:g} Gy; dotted: the protocol's limit, the prescription",
                     fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, DPI)
     plt.close(figure)
 
 

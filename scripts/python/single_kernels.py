@@ -16,6 +16,7 @@ import sys
 import h5py
 import numpy as np
 
+from atomic_write import whole_file
 from case_file import BadInput
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -91,8 +92,9 @@ def main():
     args = parser.parse_args()
     try:
         args.folder.mkdir(parents=True, exist_ok=True)
-        (args.output / 'single-electrons.csv').write_text(electrons(args.folder, args.electrons))
-        (args.output / 'single-photons.csv').write_text(photons(args.folder, args.histories))
+        for name, table in (('electrons', electrons(args.folder, args.electrons)), ('photons', photons(args.folder, args.histories))):
+            with whole_file(args.output / f'single-{name}.csv') as f:
+                f.write(table.encode())
     except (BadInput, OSError) as e:
         print(f'single-kernels: {e}', file=sys.stderr)
         return 2

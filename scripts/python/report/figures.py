@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
 import numpy as np  # noqa: E402
 from scipy.ndimage import map_coordinates  # noqa: E402
 
+from atomic_write import save_figure  # noqa: E402
 from report.display import display_ct, fractions  # noqa: E402
 from report.page import IMPORTANT_ROLES, in_order, target_structure, usual_names  # noqa: E402
 
@@ -80,7 +81,7 @@ def views_png(plan, path):
     lines += [plt.Line2D([], [], color=np.array(s.colour) / 255, label=s.name, linewidth=2)
               for s in in_order(plan.structures) if s.name in shown and s.role in IMPORTANT_ROLES]
     figure.legend(handles=lines, loc='outside lower center', ncols=min(6, len(lines)), fontsize=7, frameon=False)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, DPI)
     plt.close(figure)
 
 
@@ -104,5 +105,5 @@ def dvh_png(plan, path):
     ax.grid(color='0.9', linewidth=0.6)
     ax.spines[['top', 'right']].set_visible(False)
     ax.legend(fontsize=7, frameon=False, loc='center left', bbox_to_anchor=(1.0, 0.5))
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path, DPI)
     plt.close(figure)
