@@ -204,13 +204,16 @@ static sp_status own_leaves(sp_machine *m, const char *path, sp_error *err)
 sp_status sp_machine_read(sp_machine **out, const char *name_or_path, sp_error *err)
 {
 	void *loaded = NULL;
+	char sha256[65];
 	sp_machine *m;
-	sp_status st = sp_named_file_load(&loaded, sp_machine_files, "machine", name_or_path, &schema, err);
+	sp_status st = sp_named_file_load(&loaded, sha256, sp_machine_files, "machine", name_or_path, &schema, err);
 
 	*out = NULL;
 	m = loaded;
 	if (st == SP_OK)
 		st = check(m, name_or_path, err);
+	if (st == SP_OK)
+		memcpy(m->sha256, sha256, sizeof sha256);
 	if (st == SP_OK && m->mlc_name)
 		st = sp_machine_set_mlc(m, m->mlc_name, err);
 	if (st == SP_OK && m->leaves)

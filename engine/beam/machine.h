@@ -84,6 +84,7 @@ typedef struct {
 	sp_machine_jaws jaws;
 	sp_machine_limits limits;
 	sp_machine_reference reference;
+	char sha256[65];                  /* of the file; leaves that it names have their own */
 	struct sp_superposer *superposer; /* borrowed, or NULL: spares time where many kernels are superposed */
 } sp_machine;
 

@@ -87,8 +87,9 @@ static sp_status check(const sp_mlc *m, const char *path, sp_error *err)
 sp_status sp_mlc_read(sp_mlc **out, const char *name_or_path, sp_error *err)
 {
 	void *loaded = NULL;
+	char sha256[65];
 	sp_mlc *m;
-	sp_status st = sp_named_file_load(&loaded, sp_mlc_files, "leaf file", name_or_path, &schema, err);
+	sp_status st = sp_named_file_load(&loaded, sha256, sp_mlc_files, "leaf file", name_or_path, &schema, err);
 
 	*out = NULL;
 	m = loaded;
@@ -98,6 +99,7 @@ sp_status sp_mlc_read(sp_mlc **out, const char *name_or_path, sp_error *err)
 		sp_mlc_destroy(m);
 		return st;
 	}
+	memcpy(m->sha256, sha256, sizeof sha256);
 	m->n_pairs = m->n_boundaries - 1;
 	sp_mlc_choose_beam(m, m->beams[0].energy_mv, m->beams[0].flattened);
 	*out = m;

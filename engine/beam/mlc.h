@@ -33,6 +33,7 @@ typedef struct {
 	sp_mlc_beam *beams;
 	unsigned n_beams;
 	double transmission, leaf_gap_mm; /* of the beam that sp_mlc_choose_beam found */
+	char sha256[65];                  /* of the file */
 } sp_mlc;
 
 /* name_or_path: a shipped leaf file's name, or a path to a YAML file. Errors name the file, the key, what was found. */

@@ -1,6 +1,7 @@
 #include "named_file.h"
 
 #include "atomic_file.h"
+#include "sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,11 @@ static void list_names(char *out, size_t bytes, const sp_embedded *list)
 		                         (int)(strlen(e->name) - strlen(".yaml")), e->name);
 }
 
-sp_status sp_named_file_load(void **out, const sp_embedded *list, const char *what, const char *name_or_path,
-                             const cyaml_schema_value_t *schema, sp_error *err)
+sp_status sp_named_file_load(void **out, char out_sha256[65], const sp_embedded *list, const char *what,
+                             const char *name_or_path, const cyaml_schema_value_t *schema, sp_error *err)
 {
-	char file_name[128], names[256], *text = NULL;
+	char file_name[128], names[256], *read = NULL;
+	const char *text;
 	const sp_embedded *shipped = NULL;
 	size_t bytes = 0;
 	sp_status st;
@@ -35,11 +37,13 @@ sp_status sp_named_file_load(void **out, const sp_embedded *list, const char *wh
 		return sp_fail(err, SP_BAD_INPUT, "no %s is called '%s'; there are %s, or give the path of a YAML file",
 		               what, name_or_path, names);
 	}
-	if (!shipped && (st = sp_file_read_all(&text, &bytes, name_or_path, MAX_FILE_BYTES, err)) != SP_OK)
+	if (!shipped && (st = sp_file_read_all(&read, &bytes, name_or_path, MAX_FILE_BYTES, err)) != SP_OK)
 		return st;
-	st = sp_yaml_load(out, shipped ? (const char *)shipped->data : text, shipped ? shipped->bytes : bytes,
-	                  name_or_path, schema, err);
-	free(text);
+	text = shipped ? (const char *)shipped->data : read;
+	bytes = shipped ? shipped->bytes : bytes;
+	sp_sha256_bytes(out_sha256, text, bytes);
+	st = sp_yaml_load(out, text, bytes, name_or_path, schema, err);
+	free(read);
 	return st;
 }
 

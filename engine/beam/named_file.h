@@ -6,9 +6,9 @@
 #include "yaml.h"
 
 /* Loads NAME.yaml of the list, or the file at a path (what has a '/' or a '.' in it), by a schema. what: "machine", for
- * the message that tells which names there are. */
-sp_status sp_named_file_load(void **out, const sp_embedded *list, const char *what, const char *name_or_path,
-                             const cyaml_schema_value_t *schema, sp_error *err);
+ * the message that tells which names there are. out_sha256: of the file's text. */
+sp_status sp_named_file_load(void **out, char out_sha256[65], const sp_embedded *list, const char *what,
+                             const char *name_or_path, const cyaml_schema_value_t *schema, sp_error *err);
 
 /* A number of a file and what it may be. */
 typedef struct {

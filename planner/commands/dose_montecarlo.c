@@ -11,7 +11,6 @@
 #include "alloc.h"
 #include "atomic_file.h"
 #include "case_setup.h"
-#include "delivery_dose.h"
 #include "clock.h"
 #include "log.h"
 #include "machine.h"
@@ -23,6 +22,8 @@
 #include "mc_job.h"
 #include "mc_to_water.h"
 #include "plan_file.h"
+#include "plan_machine.h"
+#include "plan_machine.h"
 #include "sha256.h"
 
 typedef struct {
@@ -98,13 +99,9 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 		sp_log_warning("%s was made for another case than %s", o->plan_path, o->case_path);
 	if (w->plan && w->plan->delivery && (st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) != SP_OK)
 		return st;
-	if (w->plan && w->plan->delivery) /* its spectrum comes with the beams */
-		return sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
-	if ((st = sp_machine_read(&w->machine,
-	                          o->machine                    ? o->machine
-	                          : w->plan && w->plan->machine ? w->plan->machine
-	                                                        : "generic-6mv",
-	                          err)) != SP_OK)
+	st = w->plan ? sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err)
+	             : sp_machine_read(&w->machine, o->machine ? o->machine : "generic-6mv", err);
+	if (st != SP_OK || (w->plan && w->plan->delivery)) /* control points bring their spectrum */
 		return st;
 	if (o->mc.energy_mev > 0.0)
 		return sp_spectrum_mono(&w->spectrum, o->mc.energy_mev, err);

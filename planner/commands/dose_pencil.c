@@ -15,6 +15,8 @@
 #include "matter.h"
 #include "pencil.h"
 #include "plan_file.h"
+#include "plan_machine.h"
+#include "plan_machine.h"
 
 /* All that a calculation needs and leaves. */
 typedef struct {
@@ -116,16 +118,10 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 		return sp_fail(err, SP_BAD_INPUT,
 		               "%s has control points, whose spectrum is the machine's: leave out --spectrum",
 		               o->plan_path);
-	if (w->plan && w->plan->delivery) {
-		if ((st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) == SP_OK)
-			st = sp_delivery_machine(&w->machine, w->plan->delivery, o->machine, o->mlc, err);
-	} else {
-		st = sp_machine_read(&w->machine,
-		                     o->machine                    ? o->machine
-		                     : w->plan && w->plan->machine ? w->plan->machine
-		                                                   : "generic-6mv",
-		                     err);
-	}
+	if (w->plan && w->plan->delivery && (st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) != SP_OK)
+		return st;
+	st = w->plan ? sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err)
+	             : sp_machine_read(&w->machine, o->machine ? o->machine : "generic-6mv", err);
 	if (st != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&w->device, o->device, err)) != SP_OK || (st = choose_grid(w, o, err)) != SP_OK)
 		return st;

@@ -19,7 +19,8 @@
 #define ROUGH_UNCERTAINTY 0.04
 
 static json_t *provenance_of(const sp_plan_arguments *a, int argc, char **argv, const sp_case *c,
-                             const sp_device *device, const sp_fluence_plan *p, double total_seconds)
+                             const sp_machine *machine, const sp_device *device, const sp_fluence_plan *p,
+                             double total_seconds)
 {
 	const sp_device_info *info = sp_device_describe(device);
 	json_t *command = json_array();
@@ -28,16 +29,18 @@ static json_t *provenance_of(const sp_plan_arguments *a, int argc, char **argv, 
 	for (int i = 0; i < argc; i++)
 		json_array_append_new(command, json_string(argv[i]));
 	sp_clock_utc_text(utc);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:b, s:s}",
-	                 "program", "spineplan " SP_VERSION, "made_utc", utc, "device", info->name, "driver",
-	                 info->driver, "case_sha256", c->sha256, "machine", a->machine, "engine",
-	                 a->plan.montecarlo ? "Monte Carlo" : "pencil beam", "command_line", command, "matrix_seconds",
-	                 p->matrix_seconds, "optimise_seconds", p->optimise_seconds, "dose_seconds", p->dose_seconds,
-	                 "total_seconds", total_seconds, "objective", p->optimisation.objective, "iterations",
-	                 (json_int_t)p->optimisation.iterations, "matrix_entries", (json_int_t)p->n_values, "converged",
-	                 p->optimisation.converged && !p->interrupted, "interrupted", p->interrupted, "notice",
-	                 "Research software, not a medical device. Doses need independent verification. A fluence plan "
-	                 "is not deliverable on a machine.");
+	return json_pack(
+	        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b, s:b, s:s}",
+	        "program", "spineplan " SP_VERSION, "made_utc", utc, "device", info->name, "driver", info->driver,
+	        "case_sha256", c->sha256, "machine", a->machine, "machine_sha256", machine->sha256, "leaves_sha256",
+	        machine->mlc ? machine->mlc->sha256 : NULL, "engine",
+	        a->plan.montecarlo ? "Monte Carlo" : "pencil beam", "command_line", command, "matrix_seconds",
+	        p->matrix_seconds, "optimise_seconds", p->optimise_seconds, "dose_seconds", p->dose_seconds,
+	        "total_seconds", total_seconds, "objective", p->optimisation.objective, "iterations",
+	        (json_int_t)p->optimisation.iterations, "matrix_entries", (json_int_t)p->n_values, "converged",
+	        p->optimisation.converged && !p->interrupted, "interrupted", p->interrupted, "notice",
+	        "Research software, not a medical device. Doses need independent verification. A fluence plan "
+	        "is not deliverable on a machine.");
 }
 
 /* What was interrupted is no finished plan, and so says its file; who had a finished one under this name hears it. */
@@ -160,7 +163,7 @@ int sp_command_plan(int argc, char **argv)
 	if ((st = sp_plan_prescribe(c, &a, protocol, dose_gy, &err)) != SP_OK ||
 	    (st = sp_evaluate(&evaluation, c, &plan->dose_grid, plan->dose_gy, robust.to_judge, &err)) != SP_OK)
 		goto cleanup;
-	provenance = provenance_of(&a, argc, argv, c, device, plan, sp_clock_seconds() - started);
+	provenance = provenance_of(&a, argc, argv, c, machine, device, plan, sp_clock_seconds() - started);
 	if (provenance && plan->sigma_gy) {
 		json_object_set_new(provenance, "seed", json_integer((json_int_t)a.plan.seed));
 		json_object_set_new(provenance, "dose_seed", json_integer((json_int_t)plan->dose_seed));

@@ -9,7 +9,6 @@
 #include "case_setup.h"
 #include "clock.h"
 #include "commands.h"
-#include "delivery_dose.h"
 #include "delivery_pencil.h"
 #include "dose.h"
 #include "log.h"
@@ -18,6 +17,7 @@
 #include "options.h"
 #include "pencil.h"
 #include "plan_file.h"
+#include "plan_machine.h"
 #include "robustness.h"
 
 static const char help[] =
@@ -29,6 +29,8 @@ static const char help[] =
         "      --directions N   of each shift: 6 along the axes (default), 14, 18 or 26 with corners and edges\n"
         "      --together       also every turn together with every shift\n"
         "      --protocol NAME  judge by this protocol instead of the one the plan was made with\n"
+        "      --machine M      name or file of the machine (default: the plan's)\n"
+        "      --mlc M          name or file of the leaves (default: the plan's, or the machine's)\n"
         "      --grid-mm S      spacing of the dose grid (default: the plan's)\n"
         "  -o, --output FILE    also write the result and the DVHs (HDF5), for scripts/report --robustness FILE\n"
         "      --device D       index or part of the name of an OpenCL device (see spineplan devices)\n"
@@ -38,7 +40,7 @@ static const char help[] =
         "example: spineplan robustness plan.h5 --errors 2mm,1deg --directions 26 -o robust.h5\n";
 
 typedef struct {
-	const char *plan_path, *output, *protocol, *device;
+	const char *plan_path, *output, *protocol, *device, *machine, *mlc;
 	bool json, require_limits;
 	double grid_mm;
 	sp_setup_errors errors;
@@ -69,6 +71,8 @@ static int parse(arguments *a, int argc, char **argv)
 	        {"directions", required_argument, NULL, 'n'},
 	        {"together", no_argument, NULL, 't'},
 	        {"protocol", required_argument, NULL, 'p'},
+	        {"machine", required_argument, NULL, 'm'},
+	        {"mlc", required_argument, NULL, 'l'},
 	        {"grid-mm", required_argument, NULL, 'g'},
 	        {"output", required_argument, NULL, 'o'},
 	        {"device", required_argument, NULL, 'd'},
@@ -96,6 +100,12 @@ static int parse(arguments *a, int argc, char **argv)
 			break;
 		case 'p':
 			a->protocol = optarg;
+			break;
+		case 'm':
+			a->machine = optarg;
+			break;
+		case 'l':
+			a->mlc = optarg;
 			break;
 		case 'g':
 			good = sp_option_number(&a->grid_mm, optarg, 0.5, 20.0);
@@ -127,7 +137,8 @@ static int parse(arguments *a, int argc, char **argv)
 	if (optind != argc - 1)
 		return sp_command_usage("robustness", optind >= argc ? "which plan?" : "more than one plan given");
 	a->plan_path = argv[optind];
-	if (sp_command_keeps_inputs("robustness", a->output, (const char *const[]){a->plan_path, a->protocol}, 2))
+	if (sp_command_keeps_inputs("robustness", a->output,
+	                            (const char *const[]){a->plan_path, a->protocol, a->machine, a->mlc}, 4))
 		return 2;
 	return -1;
 }
@@ -154,9 +165,11 @@ static sp_status prepare(work *w, const arguments *a, sp_error *err)
 		return st;
 	if (p->delivery && (st = sp_dose_check_delivery(&w->fractions, p, p->c, err)) != SP_OK)
 		return st;
-	st = p->delivery ? sp_delivery_machine(&w->machine, p->delivery, NULL, NULL, err)
-	                 : sp_machine_read(&w->machine, p->machine, err);
-	if (st != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
+	if (!p->delivery && a->mlc)
+		return sp_fail(err, SP_BAD_INPUT,
+		               "%s has no control points: there are no leaves that --mlc could replace", a->plan_path);
+	if ((st = sp_plan_machine(&w->machine, p, a->plan_path, a->machine, a->mlc, err)) != SP_OK ||
+	    (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&w->device, a->device, err)) != SP_OK)
 		return st;
 	if (!(w->red = sp_alloc_array(sp_grid_voxels(&p->c->ct), sizeof *w->red)))

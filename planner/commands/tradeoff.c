@@ -62,7 +62,7 @@ typedef struct {
 	bool *moves;                 /* which of its limits */
 	size_t n_planned, n_done;    /* searched; written */
 	double dose_gy;
-	const char *machine_name;
+	const sp_machine *machine;
 	json_t *plans, *command_line;
 } front;
 
@@ -278,9 +278,10 @@ static json_t *provenance_of(const front *f)
 
 	sp_clock_utc_text(utc);
 	return json_pack(
-	        "{s:s, s:s, s:s, s:s, s:s, s:O, s:f, s:s}", "program", "spineplan " SP_VERSION, "made_utc", utc,
-	        "case_sha256", f->c->sha256, "machine", f->machine_name, "engine", "pencil beam", "command_line",
-	        f->command_line, "limit_share", share_of(f->a, f->n_done), "notice",
+	        "{s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:f, s:s}", "program", "spineplan " SP_VERSION, "made_utc", utc,
+	        "case_sha256", f->c->sha256, "machine", f->machine->name, "machine_sha256", f->machine->sha256,
+	        "engine", "pencil beam", "command_line", f->command_line, "limit_share", share_of(f->a, f->n_done),
+	        "notice",
 	        "Research software, not a medical device. Doses need independent verification. A fluence plan is "
 	        "not deliverable on a machine.");
 }
@@ -317,7 +318,7 @@ static sp_status take_plan(void *context, const sp_fluence_plan *plan, sp_error 
 	json_object_set(evaluation, "provenance", provenance);
 	st = sp_plan_write(&(sp_plan){.c = f->c,
 	                              .technique = "fluence",
-	                              .machine = f->machine_name,
+	                              .machine = f->machine->name,
 	                              .beams = plan->beams,
 	                              .weights = plan->weights,
 	                              .dose_grid = plan->dose_grid,
@@ -454,7 +455,7 @@ int sp_command_tradeoff(int argc, char **argv)
 		st = sp_fail(&err, SP_IO, "cannot make the folder %s: %s", a.folder, strerror(errno));
 		goto cleanup;
 	}
-	f.machine_name = machine->name;
+	f.machine = machine;
 	a.plan.on_limits = next_limits;
 	a.plan.on_plan = take_plan;
 	a.plan.context = &f;

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from second_check import export_and_recalculate, report_of
+from small_case import PLAN_OPTIONS, write_small_case
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / 'data'
 
@@ -181,6 +182,23 @@ def test_only_regular_files_are_written_over(spineplan, thoracic, tmp_path):
     assert run(spineplan, 'phantom', 'thoracic-spine', '--voxel-mm', 5, '-o', link).returncode == 0
     assert link.is_symlink() and not goal.is_symlink() and goal.stat().st_size > 3
     assert pipe.is_fifo() and sorted(tmp_path.iterdir()) == [goal, link, pipe]
+
+
+def test_a_plan_is_not_computed_again_on_another_machine_of_the_same_name(spineplan, tmp_path):
+    case, plan, machine = tmp_path / 'case.h5', tmp_path / 'plan.h5', tmp_path / 'machine.yaml'
+    write_small_case(case, seed=1)
+    shipped = (pathlib.Path(__file__).resolve().parents[2] / 'engine' / 'beam' / 'machines' / 'generic-6mv.yaml').read_text()
+    machine.write_text(shipped.replace('fluence_per_mu_cm2: ', 'fluence_per_mu_cm2: 1'))
+    assert run(spineplan, 'plan', case, '-o', plan, '--machine', machine, *PLAN_OPTIONS).returncode == 0
+    dose = ('dose', case, plan, '-o', tmp_path / 'dose.h5')
+    for words in (dose, (*dose, '--engine', 'mc', '--histories', 1e4), ('robustness', plan)):
+        refused = run(spineplan, *words)
+        assert refused.returncode == 2, words
+        assert f"{plan} was made with another file than the 'generic-6mv' found now" in refused.stderr
+        assert not (tmp_path / 'dose.h5').exists()
+        assert run(spineplan, *words, '--machine', machine).returncode == 0
+        (tmp_path / 'dose.h5').unlink(missing_ok=True)
+    assert run(spineplan, *dose, '--machine', 'generic-6mv').returncode == 0
 
 
 @pytest.mark.parametrize('arguments, sentence', [
