@@ -18,6 +18,16 @@ def keep_inputs(goal, *sources):
             raise OSError(f'{source} is read from and would be written over; name another output')
 
 
+def flush_folder(path):
+    """So that a new name in it is there after a loss of power too; where the file system can do that for a folder."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 @contextlib.contextmanager
 def whole_path(path):
     """A temporary name to write to; it takes path's place when the block ends without an exception. A link is followed;
@@ -38,7 +48,10 @@ def whole_path(path):
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
+        with open(temporary, 'rb') as f:
+            os.fsync(f.fileno())  # or the name might come to the disk before what it names
         os.replace(temporary, path)
+        flush_folder(path.parent)
     except BaseException as e:
         os.unlink(temporary)
         if isinstance(e, OSError) and (e.filename == temporary or e.filename is None) and e.errno:
