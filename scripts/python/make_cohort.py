@@ -12,10 +12,12 @@ import signal
 import sys
 
 from case_file import BadInput
-from cohort.folder import Keys, Settings, check_options, find_cases, only_one, program_path
+from cohort.folder import Settings, find_cases, keep_inputs, only_one, program_path
+from cohort.keys import Keys
+from cohort.options import check_options
+from cohort.program import Stop
 from cohort.table import write_tables
-from cohort.task import Stop
-from cohort.workers import choose_devices, run_all
+from cohort.workers import choose_devices, run_all, tell
 
 
 def add_common_arguments(parser):
@@ -61,10 +63,11 @@ def make_folder(out):
 def run(args, plan_options):
     settings = settings_of(args, plan_options)
     out = args.output.resolve()
+    keep_inputs(settings, out)
     keys = Keys(settings)
     devices = choose_devices(settings.program, args.device)
     make_folder(out)
-    with only_one(out / '.lock', wait=False) as mine:
+    with only_one(out / '.lock') as mine:
         if not mine:
             raise BadInput(f'another scripts/cohort is at work in {out}')
         settings.save(out)
@@ -72,10 +75,10 @@ def run(args, plan_options):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: stop.ask())
         failed, complete = run_all(settings, keys, out, devices, args.jobs, stop)
-        counts = write_tables(out, settings)
-    print(f'cohort: {counts}; see {args.output}/cohort.html and cohort.csv', file=sys.stderr)
+        counts = write_tables(out, settings, keys)
+    tell(f'cohort: {counts}; see {args.output}/cohort.html and cohort.csv')
     if not complete:
-        print('cohort: interrupted; the same command goes on', file=sys.stderr)
+        tell('cohort: interrupted; the same command goes on')
         return 4
     return 1 if failed else 0
 
@@ -94,8 +97,8 @@ def main():
             raise BadInput('--jobs must be at least 1')
         return run(args, plan_options)
     except (BadInput, OSError) as e:
-        print(f'cohort: {e}', file=sys.stderr)
-        return 2
+        tell(f'cohort: {e}')
+        return 2 if isinstance(e, BadInput) else 3
 
 
 if __name__ == '__main__':

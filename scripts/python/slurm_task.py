@@ -12,11 +12,12 @@ import threading
 import time
 
 from case_file import BadInput
-from cohort.folder import (
-    Keys, is_done, load_settings, one_line, read_json, read_record, write_json, sha256_of, stamp_of)
-from cohort.slurm import submit
+from cohort.folder import load_settings, one_line, read_json, read_record, sha256_of, stamp_of, write_json
+from cohort.keys import Keys, is_done
+from cohort.program import Stop
+from cohort.slurm import cancelled_groups, submit
 from cohort.table import write_tables
-from cohort.task import Stop, run_case
+from cohort.task import run_case
 
 MOST_TIMED_OUT = 3  # of a case that does not advance
 
@@ -54,7 +55,7 @@ def near_time_limit(grace):
 
 def count_time_limit(record, place, grace):
     """A case that the time limit stops again and again without an advance would go round for ever: it fails at last."""
-    if record['status'] != 'interrupted' or not near_time_limit(grace):
+    if record['status'] != 'interrupted' or record.get('waited') or not near_time_limit(grace):
         return
     record['timed_out'] = 0 if record.get('advanced') else record.get('timed_out', 0) + 1
     if record['timed_out'] >= MOST_TIMED_OUT:
@@ -70,8 +71,8 @@ def run_or_fail(settings, keys, place, stop):
         count_time_limit(record, place, settings.slurm.get('grace', 60))
         return record
     except Exception as e:
-        record = {'case': place.name, 'path': str(place.case), 'status': 'failed', 'error': f'{type(e).__name__}: {e}',
-                  'exit': 3}
+        record = (read_record(place.record) or {}) | {
+            'case': place.name, 'path': str(place.case), 'status': 'failed', 'error': f'{type(e).__name__}: {e}', 'exit': 3}
         try:
             write_json(place.record, record)
         except OSError:
@@ -103,7 +104,7 @@ def run(out, group):
 
 
 def merge_key(settings, keys, places):
-    return [keys.of('part', (read_record(p.record) or {}).get('case_sha256', '')) for p in places] + [settings.output]
+    return [keys.of('part', keys.case_of(p, read_record(p.record) or {})) for p in places] + [settings.output]
 
 
 def merged_already(out, settings, keys):
@@ -113,7 +114,8 @@ def merged_already(out, settings, keys):
         return False
     if record.get('stamp') != stamp_of(settings.output) and record.get('sha256') != sha256_of(settings.output):
         return False
-    return record['key'] == [keys.of('part', sha256_of(settings.cases[0]))] * settings.parts + [settings.output]
+    case = keys.case_of(settings.places(out)[0], {})
+    return record['key'] == [keys.of('part', case)] * settings.parts + [settings.output]
 
 
 def merge(out, settings, keys, places):
@@ -130,32 +132,53 @@ def merge(out, settings, keys, places):
     return 0
 
 
-def gather(out, left):
+def leave_cancelled(settings, places, undone, arrays):
+    """Returns those of the undone that were lost; the records of the others say that somebody cancelled them."""
+    groups, lost = cancelled_groups(arrays), []
+    for i in undone:
+        if i // settings.slurm.get('cases_per_task', 1) not in groups:
+            lost.append(i)
+            continue
+        record = read_record(places[i].record) or {'case': places[i].name, 'path': str(places[i].case)}
+        record.pop('asked', None)  # they were not asked for what an earlier run has left
+        write_json(places[i].record, record | {'status': 'cancelled'})
+    return lost
+
+
+def gather(out, left, arrays=()):
+    """left: how often what was lost may be submitted again. arrays: ID:OFFSET of those before this job."""
     settings = load_settings(out)
     keys, places = Keys(settings), settings.places(out)
-    records = [read_record(p.record) or {} for p in places]
-    undone = [i for i, p in enumerate(places) if records[i].get('status') != 'failed' and not is_done(settings, keys, p)]
+    if settings.parts and merged_already(out, settings, keys):
+        say(f'{settings.output} is merged already')
+        return 0
+    states = [(read_record(p.record) or {}).get('status') for p in places]
+    undone = [i for i, p in enumerate(places) if states[i] not in ('failed', 'cancelled') and not is_done(settings, keys, p)]
+    undone = leave_cancelled(settings, places, undone, arrays)
     if not settings.parts:
-        say(write_tables(out, settings))
+        say(write_tables(out, settings, keys))
     if undone and left > 0:
         ids, after = submit(out, settings, undone, left - 1)
         say(f'{len(undone)} were lost and are submitted again as {", ".join(ids)}; {after} gathers')
         return 0
+    records = [read_record(p.record) or {} for p in places]
     failed = [r.get('error', '') for r in records if r.get('status') == 'failed']
-    if undone:
-        say(f'{len(undone)} of {len(places)} are not done: {", ".join(places[i].name for i in undone[:10])}; the same '
-            'scripts/slurm command submits them again')
+    cancelled = sum(r.get('status') == 'cancelled' for r in records)
+    if undone or cancelled:
+        named = ', '.join(one_line(places[i].name) for i in undone[:10])
+        say(f'{len(undone) + cancelled} of {len(places)} are not done: ' + (f'{cancelled} cancelled' if cancelled else '')
+            + (', ' if cancelled and named else '') + named + '; the same scripts/slurm command submits them again')
     if failed:
         say(f'{len(failed)} of {len(places)} failed, for example: {failed[0]}')
-    if undone or failed:
+    if undone or failed or cancelled:
         return 1
     return merge(out, settings, keys, places) if settings.parts else 0
 
 
 def main():
-    what, out, number = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    what, out, number, *arrays = sys.argv[1:]
     try:
-        return run(out, number) if what == 'run' else gather(out, number)
+        return run(pathlib.Path(out), int(number)) if what == 'run' else gather(pathlib.Path(out), int(number), arrays)
     except (BadInput, OSError) as e:
         say(str(e))
         return 2

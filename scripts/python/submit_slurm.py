@@ -13,8 +13,11 @@ import pathlib
 import shutil
 import sys
 
+import atomic_write
 from case_file import BadInput
-from cohort.folder import Keys, Settings, check_options, is_done, only_one, program_path, read_record, write_json
+from cohort.folder import Settings, keep_inputs, only_one, program_path, read_record, write_json
+from cohort.keys import Keys, is_done
+from cohort.options import check_options, files_named, option_value
 from cohort.slurm import PASSED, scripts_for, submit, most_in_array
 from cohort.table import tables_are_current
 from make_cohort import add_common_arguments, make_folder, settings_of, split_at_dashes
@@ -60,10 +63,18 @@ def dose_settings(args, options):
         raise BadInput('--parts must be at least 1, --retries not negative')
     if not any(o.split('=')[0] == '--histories' for o in options):
         raise BadInput('parts share out histories: give --histories N after --')
+    if option_value(options, '--max-time', '--max') is not None:
+        raise BadInput('--max-time is not for a dose in parts: a part that it ends early could not be merged')
     for path in filter(None, (args.case, args.plan)):
         if not path.is_file():
             raise BadInput(f'{path}: there is no such file')
     output = args.output.resolve()
+    if output.exists() and not output.is_file():
+        raise BadInput(f'{args.output} is not a regular file; -o names the merged dose')
+    try:
+        atomic_write.keep_inputs(output, args.case, args.plan, *files_named(options))
+    except OSError as e:
+        raise BadInput(str(e)) from None
     settings = Settings([str(args.case.resolve())], [], options, False, args.retries, program_path(),
                         parts=args.parts, plan=str(args.plan.resolve()) if args.plan else '', output=str(output))
     return settings, output.with_name(output.name + '.parts')
@@ -73,7 +84,7 @@ def forget_failures(places):
     """A failure of an earlier run must not hide that a task of this one was lost."""
     for place in places:
         record = read_record(place.record)
-        if record and record.get('status') == 'failed':
+        if record and record.get('status') in ('failed', 'cancelled'):
             write_json(place.record, record | {'status': 'submitted', 'timed_out': 0})
 
 
@@ -100,24 +111,26 @@ def parse():
 def run(args, options):
     settings, out = (cohort_settings if args.kind == 'cohort' else dose_settings)(args, options)
     settings.slurm = slurm_settings(args)
+    keep_inputs(settings, out)
     keys = Keys(settings)
     undone = [i for i, place in enumerate(settings.places(out)) if not is_done(settings, keys, place)]
     if settings.parts and merged_already(out, settings, keys):
         undone = []
         gathered = True
     else:
-        gathered = not settings.parts and tables_are_current(out, settings)
-    if args.dry_run:
-        arrays, gather = scripts_for(out, settings, undone or (range(len(settings.places(out))) if gathered else []), most_in_array(), args.retries)
-        print('\n'.join([*arrays, '# after all tasks of it, whatever became of them:', gather]), end='')
-        return 0
+        gathered = not settings.parts and tables_are_current(out, settings, keys)
     if not undone and gathered:
         print(f'slurm: nothing to do, all of {out} is done', file=sys.stderr)
+        return 0
+    if args.dry_run:
+        arrays, gather = scripts_for(out, settings, undone, most_in_array(), args.retries)
+        after = ['# after all tasks of it, whatever became of them:'] if arrays else []
+        print('\n'.join([*(script for script, _ in arrays), *after, gather]), end='')
         return 0
     if not shutil.which('sbatch'):
         raise BadInput('there is no sbatch here; --dry-run shows the job scripts, scripts/cohort works without Slurm')
     make_folder(out)
-    with only_one(out / '.lock', wait=False) as mine:
+    with only_one(out / '.lock') as mine:
         if not mine:
             raise BadInput(f'a scripts/cohort is at work in {out}')
         settings.save(out)
@@ -135,7 +148,7 @@ def main():
         return run(args, options)
     except (BadInput, OSError) as e:
         print(f'slurm: {e}', file=sys.stderr)
-        return 2
+        return 2 if isinstance(e, BadInput) else 3
 
 
 if __name__ == '__main__':

@@ -17,8 +17,12 @@ import submit_slurm  # noqa: E402
 from case_file import BadInput  # noqa: E402
 from cohort import slurm, table, task  # noqa: E402
 from make_cohort import make_folder  # noqa: E402
-from cohort.folder import (  # noqa: E402
-    Keys, Place, Settings, check_options, find_cases, one_line, read_json, read_record, write_json)
+from cohort.folder import Place, Settings, find_cases, one_line, read_json, read_record, write_json  # noqa: E402
+from cohort.keys import Keys  # noqa: E402
+from cohort.options import check_options  # noqa: E402
+from cohort.program import Stop  # noqa: E402
+
+NO_CASE = {'case_sha256': '', 'case_protocol': ''}
 
 
 def program(folder, text):
@@ -59,9 +63,9 @@ def test_the_key_has_files_after_an_equals_sign_and_files_that_they_name(tmp_pat
     keys = []
     for text in 'ab':
         leaf.write_text(text)
-        keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', ''))
+        keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', NO_CASE))
     machine.write_text('name: y\n')
-    keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', ''))
+    keys.append(Keys(Settings([], [f'--machine={machine}'], program=program(tmp_path, ''))).of('plan', NO_CASE))
     assert len(set(keys)) == 3
 
 
@@ -74,18 +78,18 @@ def test_only_a_refused_checkpoint_is_dropped(tmp_path, code, stays):
     checkpoint.write_text('x')
     settings = Settings(['case.h5'], [], [], parts=1, retries=1, program=program(tmp_path, code + '\n'))
     with pytest.raises(task.Failed):
-        task.attempt(settings, place, 'part', [], task.Stop(), lambda line: None)
+        task.attempt(settings, place, 'part', [], Stop(), lambda line: None)
     assert checkpoint.exists() == stays
 
 
 def test_a_stop_in_a_signal_handler_waits_for_nothing(monkeypatch):
-    stop, real = task.Stop(), subprocess.Popen
+    stop, real = Stop(), subprocess.Popen
 
     def popen(*args, **options):
         child = real(*args, **options)
         stop.ask()  # as a handler does in the thread that starts the child
         return child
-    monkeypatch.setattr(task.subprocess, 'Popen', popen)
+    monkeypatch.setattr(subprocess, 'Popen', popen)
     codes = []
     thread = threading.Thread(target=lambda: codes.append(stop.start(['sleep', '20'], signal.SIGTERM).wait()), daemon=True)
     thread.start()
@@ -132,14 +136,14 @@ def test_a_lost_gathering_is_submitted_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(submit_slurm, 'slurm_settings', lambda _: settings.slurm)
     monkeypatch.setattr(submit_slurm, 'is_done', lambda *_: True)
     monkeypatch.setattr(submit_slurm.shutil, 'which', lambda _: 'sbatch')
-    monkeypatch.setattr(slurm, 'sbatch', lambda script, path, *options: said.append((path.name, options)) or '7')
+    monkeypatch.setattr(slurm, 'sbatch', lambda script, path, *options, **_: said.append((path.name, options)) or '7')
     args = SimpleNamespace(kind='cohort', dry_run=False, retries=2)
     write_json_of = tmp_path / 'records'
     write_json_of.mkdir()
     write_json(write_json_of / 'case.json', {'status': 'done'})
     assert submit_slurm.run(args, []) == 0
     assert said == [('gather.sh', ())]
-    table.write_tables(tmp_path, settings)
+    table.write_tables(tmp_path, settings, Keys(settings))
     assert submit_slurm.run(args, []) == 0
     assert len(said) == 1
     os.unlink(tmp_path / 'cohort.html')
@@ -160,7 +164,7 @@ def test_a_name_that_is_not_utf8_fails_its_case(tmp_path):
     record = task.run_case(settings, Keys(settings), place)
     assert record['status'] == 'failed'
     assert 'not UTF-8' in record['error']
-    table.write_tables(tmp_path / 'out', settings)
+    table.write_tables(tmp_path / 'out', settings, Keys(settings))
 
 
 def test_line_ends_in_names_break_no_line():

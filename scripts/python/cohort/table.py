@@ -8,7 +8,8 @@ import jinja2
 
 from atomic_write import whole_file
 
-from .folder import one_line, read_record
+from .folder import one_line
+from .keys import current_record
 
 NUMBERS = {'Prescription (Gy)': 'dose_gy', 'Fractions': 'fractions', 'Target D95 (Gy)': 'target_D95_gy',
            'Target D98 (Gy)': 'target_D98_gy', 'Target V100 (%)': 'target_V100_pct', 'Target Dmax (Gy)': 'target_Dmax_gy',
@@ -35,12 +36,11 @@ def limits_text(result):
     return f'{result["limits_met"]} of {result["limits"]} met'
 
 
-def row_of(place):
-    """Column -> text; a case that nothing is known of is 'not run'."""
-    record = read_record(place.record) or {}
+def row_of(place, record):
+    """Column -> text; record: what still holds of it. A case that nothing is known of is 'not run'."""
     result = record.get('result') or {}
     status = record.get('status', 'not run')
-    row = {'Case': one_line(place.name), 'Status': 'not finished' if status == 'running' else status,
+    row = {'Case': one_line(place.name), 'Status': status,
            'Limits': limits_text(result), 'Missed': '; '.join(result.get('missed') or []),
            'Protocol': result.get('protocol') or ''}
     row |= {column: short(result.get(key)) for column, key in NUMBERS.items()}
@@ -90,9 +90,9 @@ tr.met td:nth-child(3) { color: #1b6e3c } .wide { max-width: 28em }
 """
 
 
-def link_of(place):
+def link_of(place, record):
     report = place.result['report']
-    return urllib.parse.quote(f'{report.parent.name}/{report.name}') if report.exists() else ''
+    return urllib.parse.quote(f'{report.parent.name}/{report.name}') if 'report' in record else ''
 
 
 def counts_of(rows):
@@ -105,20 +105,21 @@ def counts_of(rows):
     return text + (f', {failed} failed' if failed else '') + (f', {left} not finished' if left else '')
 
 
-def tables_are_current(out, settings):
+def tables_are_current(out, settings, keys):
     """Both are there, and the CSV is what the records say now."""
     try:
         text = (out / 'cohort.csv').read_bytes()
     except OSError:
         return False
-    rows = [row_of(place) for place in settings.places(out)]
+    rows = [row_of(place, current_record(settings, keys, place)) for place in settings.places(out)]
     return (out / 'cohort.html').exists() and text == csv_text(rows).encode('utf-8', 'surrogateescape')
 
 
-def write_tables(out, settings):
-    """OUT/cohort.csv and OUT/cohort.html from the records; returns the sentence that sums them up."""
+def write_tables(out, settings, keys):
+    """OUT/cohort.csv and OUT/cohort.html from what holds of the records; returns the sentence that sums them up."""
     places = settings.places(out)
-    rows = [row_of(place) for place in places]
+    records = [current_record(settings, keys, place) for place in places]
+    rows = [row_of(place, record) for place, record in zip(places, records)]
     with whole_file(out / 'cohort.csv') as f:
         f.write(csv_text(rows).encode('utf-8', 'surrogateescape'))
     numbers = [c for c in rows[0] if c in NUMBERS or c.endswith('(s)') or c == 'Interruptions']
@@ -126,7 +127,7 @@ def write_tables(out, settings):
     columns = [c for c in rows[0] if c in ('Case', 'Status') or any(row[c] not in ('', '0') for row in rows)]
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE).render(
         title=settings.title, counts=counts_of(rows), made=time.strftime('%Y-%m-%d %H:%M', time.gmtime()), columns=columns,
-        numbers=numbers, rows=[(row, kind_of(row), link_of(place)) for row, place in zip(rows, places)])
+        numbers=numbers, rows=[(row, kind_of(row), link_of(*known)) for row, *known in zip(rows, places, records)])
     with whole_file(out / 'cohort.html') as f:
         f.write(page.encode('utf-8', 'replace'))
     return counts_of(rows)

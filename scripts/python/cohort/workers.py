@@ -1,5 +1,6 @@
 """Runs the cases of a cohort on this machine: so many workers a device, one display of progress."""
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -8,8 +9,18 @@ import time
 
 from case_file import BadInput
 
-from .folder import is_done, one_line
-from .task import Stop, run_case
+from .folder import one_line
+from .keys import is_done
+from .program import Stop
+from .task import run_case
+
+
+def tell(text, end='\n'):
+    """The work goes on where nobody reads what is said any more, as after `| head`."""
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def all_devices(program):
@@ -60,7 +71,7 @@ class Display:
     def draw(self, force=False):
         if self.terminal and (force or time.monotonic() - self.shown > 0.1):
             self.shown = time.monotonic()
-            print('\r\033[K' + self.line(), end='', file=sys.stderr, flush=True)
+            tell('\r\033[K' + self.line(), end='')
 
     def running(self, worker, name, step):
         with self.lock:
@@ -78,13 +89,13 @@ class Display:
                 self.draw(force=True)
                 return
             what = {'done': 'done', 'failed': 'failed: ' + record.get('error', ''), 'interrupted': 'interrupted'}
-            print(('\r\033[K' if self.terminal else '') + f'cohort: {self.done + self.failed} of {self.total}: '
-                  f'{one_line(record["case"])} {what[record["status"]]} ({record.get("seconds", 0):.1f} s)', file=sys.stderr)
+            tell(('\r\033[K' if self.terminal else '') + f'cohort: {self.done + self.failed} of {self.total}: '
+                 f'{one_line(record["case"])} {what[record["status"]]} ({record.get("seconds", 0):.1f} s)')
             self.draw(force=True)
 
     def end(self):
         if self.terminal:
-            print('\r\033[K', end='', file=sys.stderr, flush=True)
+            tell('\r\033[K', end='')
 
 
 def step_in(line, step):
@@ -106,7 +117,7 @@ def run_all(settings, keys, out, devices, jobs, stop=None):
         todo.put(place)
     display = Display(len(places), len(places) - len(left))
     if display.done:
-        print(f'cohort: {display.done} of {len(places)} cases are done already', file=sys.stderr)
+        tell(f'cohort: {display.done} of {len(places)} cases are done already')
 
     def work(worker, device):
         step = 'plan'
