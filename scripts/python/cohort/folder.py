@@ -58,7 +58,9 @@ def read_json(path):
 
 def read_record(path):
     """That of a case; None where an entry is not what it has to be, as in a damaged file."""
-    value = read_json(path) or {}
+    value = read_json(path)
+    if value is None:
+        return None
     kinds = {key: dict for key in (*STEPS, 'result', 'asked')}
     kinds |= {key: str for key in ('status', 'error', 'case_sha256', 'case_protocol')}
     kinds |= {key: int for key in ('attempts', 'interruptions', 'timed_out')}

@@ -2,6 +2,8 @@
 import functools
 import hashlib
 import json
+import mmap
+import os
 import subprocess
 import sys
 
@@ -67,8 +69,14 @@ def hashes_of(options):
 
 
 def protocol_of(case):
-    """The protocol that the case itself names, which may be a file; '' where it names none or is no case. In a process of its
-    own, since a damaged file may end the one that reads it."""
+    """The protocol that the case itself names, which may be a file; '' where it names none or is no case. Read in a process of
+    its own, since a damaged file may end the one that reads it; not at all where the word is nowhere in the file."""
+    with open(case, 'rb') as f:
+        if not os.fstat(f.fileno()).st_size:
+            return ''
+        with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+            if contents.find(b'protocol') < 0:
+                return ''
     read = 'import h5py, sys; sys.stdout.write(str(h5py.File(sys.argv[1])["prescription"].attrs["protocol"]))'
     said = subprocess.run([sys.executable, '-c', read, str(case)], capture_output=True, text=True, errors='replace', check=False)
     return said.stdout if said.returncode == 0 else ''

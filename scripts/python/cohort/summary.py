@@ -4,8 +4,8 @@ import json
 import h5py
 
 
-def missed_text(limit, value, of=''):
-    return (of + f'{limit["structure"]} {limit["metric"]} ' + (f'{value:.2f}' if value is not None else 'not known')
+def missed_text(limit, value):
+    return (f'{limit["structure"]} {limit["metric"]} ' + (f'{value:.2f}' if value is not None else 'not known')
             + f' against {limit["limit"]:g} {limit["unit"]}')
 
 
@@ -20,7 +20,8 @@ def judged(evaluation):
     rules = [rule for rule in earlier.get('rules') or [] if rule.get('met') is not None]
     missed = [missed_text(limit, limit.get('value')) for limit in limits if not limit['met']]
     missed += [missed_text(limit, None) for limit in blind]
-    missed += [missed_text(limit, limit.get('worst'), f'{limit.get("worst_scenario")}: ') for limit in scenarios if not limit['met']]
+    missed += [f'{missed_text(limit, limit.get("worst"))} (scenario {limit.get("worst_scenario")})' for limit in scenarios
+               if not limit['met']]
     missed += [f'{rule["text"]} {rule["value"]:.2f} against {rule["limit"]:g} {rule["unit"]}' for rule in rules if not rule['met']]
     return len(limits) + len(blind) + len(scenarios) + len(rules), missed
 
