@@ -1,6 +1,7 @@
 """What may go wrong around a cohort, without a case being planned: names, options, keys, signals, jobs that were lost."""
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -17,10 +18,10 @@ import submit_slurm  # noqa: E402
 from case_file import BadInput  # noqa: E402
 from cohort import slurm, table, task  # noqa: E402
 from make_cohort import make_folder  # noqa: E402
-from cohort.folder import Place, Settings, find_cases, one_line, read_json, read_record, write_json  # noqa: E402
+from cohort.folder import Place, Settings, find_cases, one_line, only_one, read_json, read_record, write_json  # noqa: E402
 from cohort.keys import Keys  # noqa: E402
 from cohort.options import check_options  # noqa: E402
-from cohort.program import Stop  # noqa: E402
+from cohort.program import Stop, run_program  # noqa: E402
 
 NO_CASE = {'case_sha256': '', 'case_protocol': ''}
 
@@ -69,7 +70,7 @@ def test_the_key_has_files_after_an_equals_sign_and_files_that_they_name(tmp_pat
     assert len(set(keys)) == 3
 
 
-@pytest.mark.parametrize('code, stays', [('kill -9 $$', True), ('exit 3', True), ('exit 2', False)])
+@pytest.mark.parametrize('code, stays', [('kill -9 $$', True), ('exit 3', True), ('exit 4', True), ('exit 2', False)])
 def test_only_a_refused_checkpoint_is_dropped(tmp_path, code, stays):
     place = Place(tmp_path, 'case.h5', '00001')
     place.work.mkdir(parents=True)
@@ -80,6 +81,99 @@ def test_only_a_refused_checkpoint_is_dropped(tmp_path, code, stays):
     with pytest.raises(task.Failed):
         task.attempt(settings, place, 'part', [], Stop(), lambda line: None)
     assert checkpoint.exists() == stays
+
+
+def test_without_retries_a_damaged_checkpoint_costs_no_try(tmp_path):
+    place = Place(tmp_path, 'case.h5', '00001')
+    place.work.mkdir(parents=True)
+    place.log.parent.mkdir()
+    checkpoint = pathlib.Path(f'{place.working["part"]}.checkpoint')
+    checkpoint.write_text('x')
+    settings = Settings(['case.h5'], [], [], parts=1, retries=0,
+                        program=program(tmp_path, f'echo >> {tmp_path}/tries; [ ! -e {checkpoint} ] || exit 2\n'))
+    task.attempt(settings, place, 'part', [], Stop(), lambda line: None)
+    assert (tmp_path / 'tries').read_text() == '\n\n'
+    checkpoint.write_text('x')
+    settings.program = program(tmp_path, f'echo >> {tmp_path}/tries; touch {checkpoint}; exit 2\n')
+    with pytest.raises(task.Failed):  # one that is refused every time is not dropped for ever
+        task.attempt(settings, place, 'part', [], Stop(), lambda line: None)
+    assert (tmp_path / 'tries').read_text() == '\n' * 4
+
+
+def test_who_waits_for_a_case_can_be_stopped(tmp_path):
+    case = tmp_path / 'case.h5'
+    case.write_bytes(b'x')
+    settings, stop, records = Settings([str(case)], program=program(tmp_path, '')), Stop(), []
+    place, = settings.places(tmp_path / 'out')
+    with only_one(place.lock) as mine:
+        assert mine
+        thread = threading.Thread(target=lambda: records.append(task.run_case(settings, Keys(settings), place, (), stop)),
+                                  daemon=True)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        stop.ask()
+        thread.join(10)
+        assert [r['status'] for r in records] == ['interrupted']
+        for _ in range(4):  # nor is it a case that the time limit stops without an advance
+            slurm_task.count_time_limit(records[0], place, 60)
+        assert not place.record.exists()
+
+
+def test_a_child_ends_when_its_log_cannot_be_written(tmp_path):
+    place, stop, started = Place(tmp_path, 'case.h5'), Stop(), []
+    place.log.parent.mkdir()
+
+    def full(line):
+        started.append(int(line))
+        raise OSError(28, 'No space left on device')
+    with pytest.raises(OSError, match='No space'):
+        run_program([program(tmp_path, 'echo $$ >&2; exec sleep 60\n')], place, stop, signal.SIGTERM, full)
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
+    assert not stop.children
+
+
+@pytest.mark.parametrize('write', [
+    lambda out, settings: table.write_tables(out, settings, Keys(settings)),
+    lambda out, settings: write_json(out / 'cohort.csv', {'a': 'x' * 2000})], ids=['table', 'record'])
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, write):
+    (tmp_path / 'cohort.csv').write_text('before')
+    settings = Settings([str(tmp_path / f'{i}.h5') for i in range(100)], program=program(tmp_path, ''))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError) as told:
+            write(tmp_path, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert told.value.filename == str(tmp_path / 'cohort.csv')
+    assert (tmp_path / 'cohort.csv').read_text() == 'before'
+    assert not list(tmp_path.glob('.cohort*'))
+
+
+def test_a_file_and_its_folder_are_flushed_before_the_name_counts(tmp_path, monkeypatch):
+    flushed, name = [], tmp_path / 'a'
+    monkeypatch.setattr(os, 'fsync', lambda handle: flushed.append((os.readlink(f'/proc/self/fd/{handle}'), name.exists())))
+    write_json(name, {})
+    (file, before), folder = flushed
+    assert pathlib.Path(file).parent == tmp_path and not before
+    assert folder == (str(tmp_path), True)
+
+
+def test_an_interrupted_submission_leaves_no_array(tmp_path, monkeypatch):
+    taken = []
+
+    def sbatch(_script, path, *_, **__):
+        if path.name == 'gather.sh':
+            raise KeyboardInterrupt
+        return '7'
+    monkeypatch.setattr(slurm, 'sbatch', sbatch)
+    monkeypatch.setattr(slurm, 'take_back', taken.append)
+    settings = Settings(['case.h5'], slurm={'cases_per_task': 1, 'name': 'x', 'grace': 60})
+    with pytest.raises(KeyboardInterrupt):
+        slurm.submit(tmp_path, settings, [0], 1)
+    assert taken == [['7']]
 
 
 def test_a_stop_in_a_signal_handler_waits_for_nothing(monkeypatch):

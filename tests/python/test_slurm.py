@@ -146,6 +146,22 @@ def test_what_is_done_is_not_submitted_again(cohort, cluster):
     assert '#SBATCH --array="1"\n' in done.stdout  # broken.h5, the first by name
 
 
+def test_what_its_user_cancels_does_not_come_back(cluster, tmp_path):
+    """One task runs, the others wait."""
+    cases, out = tmp_path / 'cases', tmp_path / 'out'
+    cases.mkdir()
+    for i in range(3):
+        write_small_case(cases / f'case{i}.h5', seed=i)
+    done = cluster.run(SLURM, 'cohort', cases, '-o', out, '--at-once', '1', '--no-report', '--', *PLAN_OPTIONS)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: held(out))
+    assert cluster.run('scancel', done.stderr.split(' submitted as ')[1].split(';')[0]).returncode == 0
+    cluster.wait_for_all_jobs(60)
+    with open(out / 'cohort.csv', newline='') as f:
+        assert [row['Status'] for row in csv.DictReader(f)] == ['cancelled'] * 3
+    assert len(list((out / 'logs').glob('slurm-gather-*'))) == 1
+
+
 DOSE_OPTIONS = ['--histories', '196608', '--batch-histories', '8192', '--seed', '5']
 DOSE_RESULTS = ('dose/dose_gy', 'dose/sigma_gy', 'montecarlo/sum', 'montecarlo/squares')
 

@@ -78,7 +78,8 @@ def protocol_of(case):
             if contents.find(b'protocol') < 0:
                 return ''
     read = 'import h5py, sys; sys.stdout.write(str(h5py.File(sys.argv[1])["prescription"].attrs["protocol"]))'
-    said = subprocess.run([sys.executable, '-c', read, str(case)], capture_output=True, text=True, errors='replace', check=False)
+    said = subprocess.run([sys.executable, '-c', read, str(case)], capture_output=True, text=True, errors='replace',
+                          check=False)
     return said.stdout if said.returncode == 0 else ''
 
 

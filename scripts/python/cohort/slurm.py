@@ -147,11 +147,11 @@ def numbers_in(text):
 def tasks_and_states(job):
     """(numbers of tasks as Slurm writes them, state) of an array. The controller forgets a job some minutes after its end
     (MinJobAge); then the accounting knows, where there is one."""
+    whole = os.environ | {'SLURM_BITSTR_LEN': '0'}  # no list of numbers is cut short
     asked = (['scontrol', 'show', 'job', '-o', job], ['sacct', '-n', '-P', '-X', '--array', '-j', job, '-o', 'JobID,State'])
     for command in asked:
         try:
-            # 0: no list of numbers is cut short
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {'SLURM_BITSTR_LEN': '0'})
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=whole)
         except OSError:
             continue
         if command[0] == 'scontrol':

@@ -22,7 +22,8 @@ def judged(evaluation):
     missed += [missed_text(limit, None) for limit in blind]
     missed += [f'{missed_text(limit, limit.get("worst"))} (scenario {limit.get("worst_scenario")})' for limit in scenarios
                if not limit['met']]
-    missed += [f'{rule["text"]} {rule["value"]:.2f} against {rule["limit"]:g} {rule["unit"]}' for rule in rules if not rule['met']]
+    missed += [f'{rule["text"]} {rule["value"]:.2f} against {rule["limit"]:g} {rule["unit"]}' for rule in rules
+               if not rule['met']]
     return len(limits) + len(blind) + len(scenarios) + len(rules), missed
 
 
