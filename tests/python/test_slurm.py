@@ -62,6 +62,13 @@ def state_of(pid):
         return ''
 
 
+def name_of(pid):
+    try:
+        return pathlib.Path(f'/proc/{pid}/comm').read_text()
+    except OSError:
+        return ''
+
+
 def waits_for(pid, number):
     """Was the stopped process sent the signal?"""
     lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
@@ -83,7 +90,9 @@ def held(out, wanted=None):
                     continue
                 os.kill(int(pid), signal.SIGSTOP)
                 wait_until(lambda pid=pid: state_of(pid) in ('', 'T', 'X', 'Z'))
-                if state_of(pid) == 'T':
+                if name_of(pid) == name_of(record['pid']):  # not yet the program: it still has the files and locks of its parent
+                    os.kill(int(pid), signal.SIGCONT)
+                elif state_of(pid) == 'T':
                     return name, record, int(pid)
     return None
 
