@@ -1,11 +1,17 @@
-"""A stand-in for spineplan that plans in no time, for tests of what is around it: it copies plan.h5 or dose.h5 of its folder."""
+"""A stand-in for spineplan that plans in no time, for tests of what is around it: it copies plan.h5 or dose.h5 of a folder."""
+import contextlib
+import io
 import json
 import os
 import pathlib
-import subprocess
+import signal
 import sys
+from types import SimpleNamespace
+from unittest import mock
 
 import h5py
+
+import make_cohort
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -67,10 +73,19 @@ class FakeProgram:
     def command(self, script, *words):
         return [sys.executable, str(ROOT / 'scripts' / 'python' / script), *map(str, words)]
 
-    def cohort(self, cases, out, *options, plan=(), **how):
-        """Without reports, which take seconds and are no business of the program."""
-        return subprocess.run(self.command('make_cohort.py', cases, '-o', out, '--no-report', *options, '--', *plan),
-                              capture_output=True, text=True, check=False, timeout=120, env=self.environment(), **how)
+    def cohort(self, cases, out, *options, plan=()):
+        """scripts/cohort in this process, which is ten times as fast; without reports, which take seconds."""
+        said = io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        command = self.command('make_cohort.py', cases, '-o', out, '--no-report', *options, '--', *plan)
+        try:
+            with mock.patch.object(sys, 'argv', command[1:]), mock.patch.dict(os.environ, self.environment()), \
+                    contextlib.redirect_stderr(said):
+                code = make_cohort.main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return SimpleNamespace(returncode=code, stderr=said.getvalue())
 
 
 def make_cases(folder, *names):

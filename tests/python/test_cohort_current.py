@@ -221,7 +221,9 @@ def test_nobody_has_to_read_what_is_said(program, tmp_path):
 
 
 def test_a_table_that_cannot_be_written_is_no_wrong_use(program, cases, tmp_path):
-    (tmp_path / 'out' / 'cohort.csv').mkdir(parents=True)
+    assert program.cohort(cases, tmp_path / 'out').returncode == 0
+    (tmp_path / 'out' / 'cohort.csv').unlink()
+    (tmp_path / 'out' / 'cohort.csv').mkdir()
     done = program.cohort(cases, tmp_path / 'out')
     assert done.returncode == 3
     assert 'out/cohort.csv' in done.stderr.splitlines()[-1]

@@ -60,6 +60,16 @@ def test_a_file_that_was_not_made_here_stays_and_fails_its_case(program, tmp_pat
     assert program.calls('plan') == []
 
 
+@pytest.mark.parametrize('name', ['settings.json', 'cohort.csv', 'cohort.html'])
+def test_a_folder_with_files_of_other_use_is_refused(program, tmp_path, name):
+    make_cases(tmp_path / 'cases', 'c1')
+    (tmp_path / name).write_text('{"editor": "mine"}')
+    done = program.cohort(tmp_path / 'cases', tmp_path)
+    assert done.returncode == 2
+    assert f'{name} is there and was not made here' in done.stderr
+    assert (tmp_path / name).read_text() == '{"editor": "mine"}'
+
+
 def test_what_a_damaged_record_may_have_named_is_made_again(program, tmp_path):
     cases, out = make_cases(tmp_path / 'cases', 'c1'), tmp_path / 'out'
     assert program.cohort(cases, out).returncode == 0

@@ -161,7 +161,12 @@ class Place:
 
 
 def keep_inputs(settings, out):
-    """Refuses a folder of results in which a result would take the place of what is read, or which is emptied with it."""
+    """Refuses a folder of results in which a result would take the place of what is read, or which is emptied with it, or
+    which has files of other use under the names of ours."""
+    if 'plan_options' not in (read_json(out / 'settings.json') or {}):
+        for name in ('settings.json', 'cohort.csv', 'cohort.html'):
+            if os.path.lexists(out / name):
+                raise BadInput(f'{out / name} is there and was not made here; let the results have a folder of their own')
     inputs = {}
     for path in [*settings.cases, settings.plan, *files_named(settings.plan_options + (settings.dose_options or []))]:
         if not os.path.isfile(path):
