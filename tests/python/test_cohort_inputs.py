@@ -1,10 +1,12 @@
 """scripts/cohort and scripts/slurm take the place of no file that they read or have not made."""
-import json
 import os
 import subprocess
 
 import pytest
 
+from cohort import task
+from cohort.folder import Settings, find_cases
+from cohort.keys import Keys
 from fake_program import FakeProgram, make_cases
 
 
@@ -78,16 +80,21 @@ def test_what_a_damaged_record_may_have_named_is_made_again(program, tmp_path):
     assert len(program.calls('plan')) == 2
 
 
-def test_a_result_whose_maker_was_killed_before_it_could_say_so_is_known(program, tmp_path):
-    """The record names a result before it has its name; without a stamp it goes by its contents."""
+def test_a_result_whose_maker_was_killed_before_it_could_say_so_is_known(program, tmp_path, monkeypatch):
     cases, out = make_cases(tmp_path / 'cases', 'c1'), tmp_path / 'out'
-    assert program.cohort(cases, out).returncode == 0
-    record = json.loads((out / 'records' / 'c1.json').read_text())
-    del record['plan']['stamp']
-    (out / 'records' / 'c1.json').write_text(json.dumps(record | {'status': 'running'}))
-    assert program.cohort(cases, out).returncode == 0
-    (out / 'plans' / 'c1.h5').write_bytes(b'cut')
-    assert program.cohort(cases, out).returncode == 0
+    settings = Settings(find_cases(cases, out), report=False, program=str(program.path))
+    place, = settings.places(out)
+
+    def killed(_folder):  # right after the result got its name
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(task, 'flush_folder', killed)
+        with pytest.raises(KeyboardInterrupt):
+            task.run_case(settings, Keys(settings), place)
+    assert place.result['plan'].exists()
+    assert task.run_case(settings, Keys(settings), place)['status'] == 'done'
+    place.result['plan'].write_bytes(b'cut')
+    assert task.run_case(settings, Keys(settings), place)['status'] == 'done'
     assert len(program.calls('plan')) == 2
 
 

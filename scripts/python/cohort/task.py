@@ -68,7 +68,7 @@ def attempt(settings, place, step, device, stop, said):
     """Makes work/NAME/STEP. Raises Failed for what another try would not mend."""
     make, number = COMMANDS[step]
     checkpoint = pathlib.Path(str(place.working[step]) + '.checkpoint')
-    left, dropped = settings.retries, False
+    left = settings.retries
     while True:
         place.working[step].unlink(missing_ok=True)
         resumes = checkpoint.exists()
@@ -78,9 +78,8 @@ def attempt(settings, place, step, device, stop, said):
             return
         if stop.asked:
             raise Interrupted
-        if resumes and code == REFUSED and not dropped:  # damaged, or of another run: without it the bits are the same
+        if resumes and code == REFUSED:  # damaged, or of another run: without it the bits are the same, and no try is lost
             checkpoint.unlink(missing_ok=True)
-            dropped = True  # no try lost: without a checkpoint this is the first
         elif left == 0 or (code > 0 and code not in RETRIED_EXITS):
             break
         else:
