@@ -52,7 +52,7 @@ class FakeProgram:
     def set_plan(self, dose_gy=24.0, **evaluation):
         with h5py.File(self.folder / 'plan.h5', 'w') as f:
             f['evaluation'] = json.dumps({'prescription': {'dose_gy': dose_gy}, **evaluation})
-            f['provenance'] = json.dumps({'engine': 'pencil'})
+            f['provenance'] = json.dumps({'engine': 'pencil', 'device': 'fake-0 & more', 'matrix_seconds': 1.25})
 
     def set_exits(self, *codes):
         (self.folder / 'exits').write_text(''.join(f'{code}\n' for code in codes))

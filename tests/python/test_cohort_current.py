@@ -1,5 +1,6 @@
 """What scripts/cohort shows and keeps is of the case, the options and the program of now."""
 import csv
+import html
 import json
 import os
 import signal
@@ -155,7 +156,10 @@ def test_the_table_shows_all_that_is_missed(program, tmp_path, evaluation, limit
     assert done.returncode == 0, done.stderr
     row = table(out)['c1']
     assert (row['Status'], row['Limits'], row['Missed']) == ('done', limits, missed)
-    assert f'<tr class="{"missed" if missed else "met"}">' in (out / 'cohort.html').read_text()
+    page = (out / 'cohort.html').read_text()
+    for text in (f'<tr class="{"missed" if missed else "met"}">', f'<td class="wide">{limits}</td>', html.escape(missed),
+                 '<td class="n">1.2</td>', '<td class="wide">fake-0 &amp; more</td>'):
+        assert text.replace('&#x27;', '&#39;') in page
     assert f'{0 if missed else 1} of 1 judged meet all limits' in done.stderr
 
 
