@@ -1,11 +1,9 @@
 """One case, from case file to plan, dose and report. Stopped anywhere, it goes on from there with the same result."""
-import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 
