@@ -21,7 +21,8 @@
 #define ROW_MARGIN 0.85   /* ... later doses move less between two looks at all rows */
 #define PENALTY_START 1.0 /* penalty of a limit in units of the largest weight among the objectives */
 #define PENALTY_GROWTH 2.0
-#define PENALTY_MOST 1e6 /* times the first one */
+#define PENALTY_AGAIN 64.0 /* at most so many first ones where the search goes on under changed limits or doses */
+#define PENALTY_MOST 1e6   /* times the first one */
 #define HISTORY 10
 #define MOST_ROUNDS 500
 #define ROUGHLY 10.0       /* times the tolerance is near enough to the end to ask the caller for changes */
@@ -369,16 +370,21 @@ static bool is_finished(search *s, double best_before, round_end end, bool rows_
 	return true;
 }
 
-static void restart_penalties(search *s)
+/* Under changed limits or doses the point misses some limits by tenths of a Gy. With the penalties that made it settle
+ * they would cost so much more than all objectives together that the first step would lead far away. */
+static void ease_penalties(search *s, double most)
 {
 	sp_fluence_problem *p = s->problem;
 
-	for (size_t k = 0; k < p->n_terms; k++)
-		if (p->terms[k].is_limit) {
-			sp_term_scale_penalty(&p->terms[k], s->penalty_start / p->terms[k].penalty);
-			p->terms[k].last_miss_gy = HUGE_VAL;
-		}
-	*s->options->restart_penalties = false;
+	for (size_t k = 0; k < p->n_terms; k++) {
+		sp_term_state *t = &p->terms[k];
+
+		if (!t->is_limit)
+			continue;
+		if (t->penalty > most * s->penalty_start)
+			sp_term_scale_penalty(t, most * s->penalty_start / t->penalty);
+		t->last_miss_gy = HUGE_VAL;
+	}
 }
 
 /* Asks the caller whether the search is over; if not, takes up what he changed. */
@@ -402,8 +408,10 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	s->was_thorough |= !*go_on;
 	*go_on = true;
 	s->result->limits_conflict = s->result->converged = false;
-	if (s->options->restart_penalties && *s->options->restart_penalties)
-		restart_penalties(s);
+	if (s->options->restart_penalties && *s->options->restart_penalties) {
+		ease_penalties(s, 1.0);
+		*s->options->restart_penalties = false;
+	}
 	sp_fluence_offset_changed(p);
 	s->has_best = false;
 	s->rounds_since_progress = 0;
@@ -411,6 +419,7 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	if ((st = sp_fluence_full_dose(p, weights_of(s, s->x->data))) != SP_OK ||
 	    (st = measure_limits(s, &s->miss_gy)) != SP_OK || (st = sp_fluence_choose_rows(p, ROW_MARGIN)) != SP_OK)
 		return st;
+	ease_penalties(s, PENALTY_AGAIN);
 	return tend_limits(s);
 }
 
