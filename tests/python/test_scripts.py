@@ -6,11 +6,12 @@ import subprocess
 import pytest
 
 import count_tests
+from small_case import PLAN_OPTIONS, write_small_case
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / 'scripts'
 
 
-@pytest.mark.parametrize('name', ['build', 'demo', 'dicom2case', 'rtplan2h5', 'plan2dicom', 'try-data', 'convert', 'matrix2portpy', 'rtdose2h5', 'voxels2case', 'report', 'cohort', 'slurm', 'try-faults', 'commission', 'single-kernels'])
+@pytest.mark.parametrize('name', ['build', 'demo', 'dicom2case', 'rtplan2h5', 'plan2dicom', 'try-data', 'convert', 'matrix2portpy', 'rtdose2h5', 'voxels2case', 'report', 'cohort', 'slurm', 'plan', 'try-faults', 'commission', 'single-kernels'])
 def test_help_names_the_command(name, tmp_path):
     done = subprocess.run([SCRIPTS / name, '--help'], cwd=tmp_path, capture_output=True, text=True)
 
@@ -32,6 +33,21 @@ def test_set_up_installs_nothing_twice(tmp_path):
 
     assert done.returncode == 0
     assert 'installing' not in done.stdout
+
+
+def test_plan_goes_from_case_to_report(tmp_path):
+    write_small_case(tmp_path / 'case.h5', seed=1)
+    command = [SCRIPTS / 'plan', 'case.h5', '-o', 'results', *PLAN_OPTIONS]
+    done = subprocess.run([*command, '--uncertainty', '20%'], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    assert 'All rules of the machine hold.' in done.stdout
+    assert sorted(p.name for p in (tmp_path / 'results').iterdir()) == ['plan.h5', 'report.html']
+    (tmp_path / 'results' / 'report.html').unlink()
+    assert subprocess.run([*command, '--technique', 'fluence'], cwd=tmp_path, capture_output=True).returncode in (0, 1)
+    assert (tmp_path / 'results' / 'report.html').exists()
+    for wrong in (['plan', 'nothing.h5', '-o', 'other'], ['plan', 'case.h5'], ['plan', '-o', 'other', '--protocol', 'x']):
+        assert subprocess.run([SCRIPTS / wrong[0], *wrong[1:]], cwd=tmp_path, capture_output=True).returncode == 2, wrong
+    assert not (tmp_path / 'other' / 'report.html').exists()
 
 
 CMOCKA_TEXT = """[==========] Running 3 test(s).
