@@ -95,14 +95,28 @@ static sp_status engine_dose(sp_plan_session *s, const double *weights, bool eve
 	return st;
 }
 
+/* How much of a new offset counts. Corrections of apertures find nearly the same again, since leaves move little
+ * between them, and a mean has less noise: each dose counts by the inverse of its variance, half as much with every one
+ * after it. */
+static double share_of_new(sp_plan_session *s)
+{
+	double information = 1.0 / (s->uncertainty * s->uncertainty);
+
+	if (!s->smooth)
+		return 1.0;
+	s->known = (s->by_map && s->round > 0 ? 0.5 * s->known : 0.0) + information;
+	return information / s->known;
+}
+
 /* Dose of all bixels without cut-off; *offset takes up what the matrix leaves out on its rows. everywhere: else only
  * where the search looks, if the engine can. */
 static sp_status whole_dose(sp_plan_session *s, const double *weights, const float *rows_dose, bool everywhere)
 {
 	sp_fluence_plan *plan = s->plan;
 	const sp_plan_problem *p = &s->problem;
-	double before = sp_clock_seconds(), largest = 0.0;
+	double before = sp_clock_seconds(), largest = 0.0, share;
 	size_t bytes = plan->beams->n_bixels * sizeof *weights;
+	float *found;
 	sp_status st;
 
 	if (s->dose_is_whole && memcmp(weights, s->dose_weights, bytes) == 0)
@@ -113,16 +127,24 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 		return st;
 	memcpy(s->dose_weights, weights, bytes);
 	s->dose_is_whole = everywhere || !s->judged || s->dose || s->mc;
+	if (!(found = sp_alloc_array(p->n_voxels, sizeof *found)))
+		return sp_fail(s->err, SP_NO_MEMORY, "out of memory for the dose of %zu rows", p->n_voxels);
 	for (size_t i = 0; i < p->n_voxels; i++) {
-		float whole = plan->dose_gy[p->voxels[i]], left_out = whole - rows_dose[i];
+		float whole = plan->dose_gy[p->voxels[i]];
+		/* a voxel in air at the skin: the engine gives it no dose */
+		float left_out = whole > 0.0f ? whole - rows_dose[i] : 0.0f;
 
-		if (whole <= 0.0f) /* a voxel in air at the skin: the engine gives it no dose */
-			continue;
 		largest = fmax(largest, fabs(left_out));
-		s->offset[i] += left_out;
+		found[i] = s->offset[i] + left_out;
 	}
-	if (s->smooth && (st = sp_rows_smooth(s->offset, p, &plan->dose_grid, s->err)) != SP_OK)
+	if (s->smooth && (st = sp_rows_smooth(found, p, &plan->dose_grid, s->err)) != SP_OK) {
+		free(found);
 		return st;
+	}
+	share = share_of_new(s);
+	for (size_t i = 0; i < p->n_voxels; i++)
+		s->offset[i] = share < 1.0 ? s->offset[i] + (float)share * (found[i] - s->offset[i]) : found[i];
+	free(found);
 	sp_log_detail("the matrix and its offset leave out at most %.3f Gy", largest);
 	return SP_OK;
 }

@@ -33,6 +33,7 @@ typedef struct sp_plan_session {
 	sp_status (*dose)(void *context, struct sp_plan_session *s, sp_error *err);
 	void *dose_context;
 	bool smooth;      /* the offset, of Monte Carlo's noise */
+	double known;     /* inverse variance of the offset in this search, in those of doses of an uncertainty of 1 */
 	float *offset;    /* on the rows: what the matrix leaves out */
 	float *rows_dose; /* after a search: the rows' doses by matrix and offset */
 	double shown_s;
