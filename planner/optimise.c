@@ -21,7 +21,7 @@
 #define ROW_MARGIN 0.85   /* ... later doses move less between two looks at all rows */
 #define PENALTY_START 1.0 /* penalty of a limit in units of the largest weight among the objectives */
 #define PENALTY_GROWTH 2.0
-#define PENALTY_AGAIN 64.0 /* at most so many first ones where the search goes on under changed limits or doses */
+#define PENALTY_AGAIN 64.0 /* times the first one at most, where a search of apertures goes on */
 #define PENALTY_MOST 1e6   /* times the first one */
 #define HISTORY 10
 #define MOST_ROUNDS 500
@@ -419,7 +419,8 @@ static sp_status ask_on_end(search *s, bool *go_on)
 	if ((st = sp_fluence_full_dose(p, weights_of(s, s->x->data))) != SP_OK ||
 	    (st = measure_limits(s, &s->miss_gy)) != SP_OK || (st = sp_fluence_choose_rows(p, ROW_MARGIN)) != SP_OK)
 		return st;
-	ease_penalties(s, PENALTY_AGAIN);
+	if (s->mapped) /* no convex problem: what a step too far leads to is not undone */
+		ease_penalties(s, PENALTY_AGAIN);
 	return tend_limits(s);
 }
 
