@@ -127,7 +127,7 @@ static void wrong_use_is_one_line_and_exit_2(void **state)
 	        {"bench accuracy --case electron_10mev_water", "--engine pencil has no such case"},
 	        {"bench accuracy --uncertainty 1%", "need --engine mc"},
 	        {"bench accuracy --engine mc --uncertainty 1", "'1' is no good value"},
-	        {"bench accuracy --engine mc --points no/p.csv", "no/p.csv cannot be written"},
+	        {"bench accuracy --engine mc --points no/p.csv", "cannot write no/p.csv"},
 	};
 
 	(void)state;
