@@ -22,15 +22,16 @@ static sp_status check_same(const sp_plan_content *p, const char *path, const ch
 sp_status sp_plan_machine(sp_machine **out, const sp_plan_content *p, const char *path, const char *machine,
                           const char *mlc, sp_error *err)
 {
-	const char *named = p->machine ? p->machine : "generic-6mv";
+	const sp_delivery *d = p ? p->delivery : NULL;
+	const char *named = p && p->machine ? p->machine : "generic-6mv";
 	sp_machine *m = NULL;
-	sp_status st = p->delivery ? sp_delivery_machine(&m, p->delivery, machine, mlc, err)
-	                           : sp_machine_read(&m, machine ? machine : named, err);
+	sp_status st =
+	        d ? sp_delivery_machine(&m, d, machine, mlc, err) : sp_machine_read(&m, machine ? machine : named, err);
 
 	*out = NULL;
-	if (st == SP_OK && !machine)
+	if (st == SP_OK && p && !machine)
 		st = check_same(p, path, "machine_sha256", m->name, m->sha256, "--machine", err);
-	if (st == SP_OK && !mlc && p->delivery && m->mlc)
+	if (st == SP_OK && d && !mlc && m->mlc)
 		st = check_same(p, path, "leaves_sha256", m->mlc->name, m->mlc->sha256, "--mlc", err);
 	if (st == SP_OK)
 		*out = m;

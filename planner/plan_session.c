@@ -100,10 +100,11 @@ static sp_status engine_dose(sp_plan_session *s, const double *weights, bool eve
  * after it. */
 static double share_of_new(sp_plan_session *s)
 {
-	double information = 1.0 / (s->uncertainty * s->uncertainty);
+	double information;
 
 	if (!s->smooth)
 		return 1.0;
+	information = 1.0 / (s->uncertainty * s->uncertainty);
 	s->known = (s->by_map && s->round > 0 ? 0.5 * s->known : 0.0) + information;
 	return information / s->known;
 }

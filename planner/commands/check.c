@@ -28,6 +28,7 @@ static const char help[] =
         "units, speeds of leaves and jaws. Ends with status 1 when one is broken.\n"
         "\n"
         "  --machine NAME  a machine or YAML file instead of the plan's own\n"
+        "  --mlc NAME      leaves or YAML file instead of the plan's own\n"
         "  --json    the same for machines: ct, prescription, structures, beams, warnings; of a plan: breaches\n"
         "  --help    this text\n"
         "\n"
@@ -225,9 +226,10 @@ int sp_command_check(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
 	                                        {"machine", required_argument, NULL, 'm'},
+	                                        {"mlc", required_argument, NULL, 'l'},
 	                                        {"help", no_argument, NULL, 'h'},
 	                                        {NULL, 0, NULL, 0}};
-	const char *machine = NULL;
+	const char *machine = NULL, *mlc = NULL;
 	findings f = {0};
 	sp_error err = {0};
 	bool json = false, is_plan = false, broken = false;
@@ -237,10 +239,12 @@ int sp_command_check(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(help, stdout) < 0;
-		if (option != 'j' && option != 'm')
+		if (option != 'j' && option != 'm' && option != 'l')
 			return sp_command_usage("check", "no option %s", argv[optind - 1]);
 		if (option == 'm')
 			machine = optarg;
+		else if (option == 'l')
+			mlc = optarg;
 		else
 			json = true;
 	}
@@ -248,7 +252,7 @@ int sp_command_check(int argc, char **argv)
 		return sp_command_usage("check", "expected one case file, got %d", argc - optind);
 	/* what cannot be opened is said as of a case */
 	if (sp_is_plan(&is_plan, argv[optind], NULL) == SP_OK && is_plan) {
-		if (sp_check_plan(&broken, argv[optind], machine, json, &err) != SP_OK)
+		if (sp_check_plan(&broken, argv[optind], machine, mlc, json, &err) != SP_OK)
 			return sp_command_fail("check", &err);
 		return broken ? 1 : 0;
 	}

@@ -9,7 +9,6 @@
 #include "h5.h"
 #include "plan_file.h"
 #include "plan_machine.h"
-#include "plan_machine.h"
 
 sp_status sp_is_plan(bool *out, const char *path, sp_error *err)
 {
@@ -68,18 +67,19 @@ static bool print_json(const char *path, const sp_delivery *d, const sp_machine 
 
 /* A machine that is named is taken as it is; else leaves of another program's plan are found by their edges. */
 static sp_status find_machine(sp_machine **out, const sp_plan_content *p, const char *path, const char *name,
-                              sp_error *err)
+                              const char *mlc, sp_error *err)
 {
-	const sp_delivery *d = p->delivery;
+	const char *leaves = mlc ? mlc : p->delivery->mlc;
 	sp_status st;
 
 	if (!name)
-		return sp_plan_machine(out, p, path, NULL, NULL, err);
+		return sp_plan_machine(out, p, path, NULL, mlc, err);
 	st = sp_machine_read(out, name, err);
-	return st == SP_OK && d->mlc ? sp_machine_set_mlc(*out, d->mlc, err) : st;
+	return st == SP_OK && leaves ? sp_machine_set_mlc(*out, leaves, err) : st;
 }
 
-sp_status sp_check_plan(bool *broken, const char *path, const char *machine_name, bool json, sp_error *err)
+sp_status sp_check_plan(bool *broken, const char *path, const char *machine_name, const char *mlc, bool json,
+                        sp_error *err)
 {
 	sp_plan_content *p = NULL;
 	sp_machine *machine = NULL;
@@ -88,7 +88,7 @@ sp_status sp_check_plan(bool *broken, const char *path, const char *machine_name
 
 	if (st == SP_OK && !p->delivery)
 		st = sp_fail(err, SP_BAD_INPUT, "%s has no control points: a fluence plan cannot be delivered", path);
-	if (st != SP_OK || (st = find_machine(&machine, p, path, machine_name, err)) != SP_OK ||
+	if (st != SP_OK || (st = find_machine(&machine, p, path, machine_name, mlc, err)) != SP_OK ||
 	    (st = sp_delivery_judge(&v, p->delivery, machine, err)) != SP_OK)
 		goto cleanup;
 	*broken = v.n > 0;

@@ -23,7 +23,6 @@
 #include "mc_to_water.h"
 #include "plan_file.h"
 #include "plan_machine.h"
-#include "plan_machine.h"
 #include "sha256.h"
 
 typedef struct {
@@ -99,8 +98,7 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 		sp_log_warning("%s was made for another case than %s", o->plan_path, o->case_path);
 	if (w->plan && w->plan->delivery && (st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) != SP_OK)
 		return st;
-	st = w->plan ? sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err)
-	             : sp_machine_read(&w->machine, o->machine ? o->machine : "generic-6mv", err);
+	st = sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err);
 	if (st != SP_OK || (w->plan && w->plan->delivery)) /* control points bring their spectrum */
 		return st;
 	if (o->mc.energy_mev > 0.0)

@@ -16,7 +16,6 @@
 #include "pencil.h"
 #include "plan_file.h"
 #include "plan_machine.h"
-#include "plan_machine.h"
 
 /* All that a calculation needs and leaves. */
 typedef struct {
@@ -120,8 +119,7 @@ static sp_status compute(work *w, const sp_dose_options *o, sp_error *err)
 		               o->plan_path);
 	if (w->plan && w->plan->delivery && (st = sp_dose_check_delivery(&w->fractions, w->plan, w->c, err)) != SP_OK)
 		return st;
-	st = w->plan ? sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err)
-	             : sp_machine_read(&w->machine, o->machine ? o->machine : "generic-6mv", err);
+	st = sp_plan_machine(&w->machine, w->plan, o->plan_path, o->machine, o->mlc, err);
 	if (st != SP_OK || (st = sp_matter_create(&w->matter, NULL, err)) != SP_OK ||
 	    (st = sp_device_open(&w->device, o->device, err)) != SP_OK || (st = choose_grid(w, o, err)) != SP_OK)
 		return st;

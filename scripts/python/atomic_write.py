@@ -53,7 +53,8 @@ def whole_path(path):
         os.replace(temporary, path)
         flush_folder(path.parent)
     except BaseException as e:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):  # it may have its name already
+            os.unlink(temporary)
         if isinstance(e, OSError) and (e.filename == temporary or e.filename is None) and e.errno:
             raise OSError(e.errno, os.strerror(e.errno), str(path)) from e  # not a name that nobody knows
         raise

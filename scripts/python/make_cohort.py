@@ -12,7 +12,7 @@ import signal
 import sys
 
 from case_file import BadInput
-from cohort.folder import Settings, find_cases, keep_inputs, only_one, program_path
+from cohort.folder import Settings, check_results_folder, find_cases, only_one, program_path
 from cohort.keys import Keys
 from cohort.options import check_options
 from cohort.program import Stop
@@ -63,7 +63,7 @@ def make_folder(out):
 def run(args, plan_options):
     settings = settings_of(args, plan_options)
     out = args.output.resolve()
-    keep_inputs(settings, out)
+    check_results_folder(settings, out)
     keys = Keys(settings)
     devices = choose_devices(settings.program, args.device)
     make_folder(out)

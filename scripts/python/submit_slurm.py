@@ -13,9 +13,9 @@ import pathlib
 import shutil
 import sys
 
-import atomic_write
+from atomic_write import keep_inputs
 from case_file import BadInput
-from cohort.folder import Settings, keep_inputs, only_one, program_path, read_record, write_json
+from cohort.folder import Settings, check_results_folder, only_one, program_path, read_record, write_json
 from cohort.keys import Keys, is_done
 from cohort.options import check_options, files_named, option_value
 from cohort.slurm import PASSED, scripts_for, submit, most_in_array
@@ -72,7 +72,7 @@ def dose_settings(args, options):
     if output.exists() and not output.is_file():
         raise BadInput(f'{args.output} is not a regular file; -o names the merged dose')
     try:
-        atomic_write.keep_inputs(output, args.case, args.plan, *files_named(options))
+        keep_inputs(output, args.case, args.plan, *files_named(options))
     except OSError as e:
         raise BadInput(str(e)) from None
     settings = Settings([str(args.case.resolve())], [], options, False, args.retries, program_path(),
@@ -111,7 +111,7 @@ def parse():
 def run(args, options):
     settings, out = (cohort_settings if args.kind == 'cohort' else dose_settings)(args, options)
     settings.slurm = slurm_settings(args)
-    keep_inputs(settings, out)
+    check_results_folder(settings, out)
     keys = Keys(settings)
     undone = [i for i, place in enumerate(settings.places(out)) if not is_done(settings, keys, place)]
     if settings.parts and merged_already(out, settings, keys):

@@ -283,6 +283,15 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
     page = report_of(plan)
     assert all(f'{n // 2} segments' in page for n in points if n > 2)
     with h5py.File(plan, 'r+') as f:
+        said = json.loads(f['provenance'][()])
+        del f['provenance']
+        f['provenance'] = json.dumps(said | {'leaves_sha256': 64 * '0'})
+    refused = run(spineplan, 'check', plan)
+    assert refused.returncode == 2 and "another file than the 'millennium-120' found now" in refused.stderr
+    assert run(spineplan, 'check', plan, '--mlc', 'millennium-120').returncode == 0
+    with h5py.File(plan, 'r+') as f:
+        del f['provenance']
+        f['provenance'] = json.dumps(said)
         f['beams/1/jaws_mm'][0, 0] = -240.0
     checked = run(spineplan, 'check', plan)
     assert checked.returncode == 1 and 'the largest field is 400' in checked.stdout

@@ -43,7 +43,7 @@ def test_plan_goes_from_case_to_report(tmp_path):
     assert 'All rules of the machine hold.' in done.stdout
     assert sorted(p.name for p in (tmp_path / 'results').iterdir()) == ['plan.h5', 'report.html']
     (tmp_path / 'results' / 'report.html').unlink()
-    assert subprocess.run([*command, '--technique', 'fluence'], cwd=tmp_path, capture_output=True).returncode in (0, 1)
+    assert subprocess.run([*command, '--tech', 'fluence'], cwd=tmp_path, capture_output=True).returncode in (0, 1)
     assert (tmp_path / 'results' / 'report.html').exists()
     for wrong in (['plan', 'nothing.h5', '-o', 'other'], ['plan', 'case.h5'], ['plan', '-o', 'other', '--protocol', 'x']):
         assert subprocess.run([SCRIPTS / wrong[0], *wrong[1:]], cwd=tmp_path, capture_output=True).returncode == 2, wrong

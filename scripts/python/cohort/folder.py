@@ -160,7 +160,7 @@ class Place:
         self.working = {step: self.work / (step + ending) for step, (_, ending) in STEPS.items()}
 
 
-def keep_inputs(settings, out):
+def check_results_folder(settings, out):
     """Refuses a folder of results in which a result would take the place of what is read, or which is emptied with it, or
     which has files of other use under the names of ours."""
     if 'plan_options' not in (read_json(out / 'settings.json') or {}):
