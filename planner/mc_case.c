@@ -10,6 +10,7 @@
 
 #define KEEP 1e-3
 #define GRAY_G_PER_MEV 1.602176634e-10
+#define ROUGH 0.03 /* uncertainty of a dose that few histories are enough for */
 
 struct sp_mc_case {
 	sp_device *device;
@@ -168,11 +169,14 @@ sp_status sp_mc_case_dose(float *dose_gy, float *sigma_gy, sp_mc_dose_result *re
                           const sp_beam_set *set, const double *weights, double uncertainty, uint64_t seed,
                           sp_error *err)
 {
-	const sp_mc_options options = run_options(m, seed);
+	sp_mc_options options = run_options(m, seed);
 	sp_mc_beams beams = {0};
 	sp_mc *mc = NULL;
 	sp_status st;
 
+	/* all histories of a fluence reach the patient: the fewest batches would take a rough dose far past its aim */
+	if (uncertainty >= ROUGH)
+		options.batch_histories /= 4;
 	if ((st = start_engine(&mc, &beams, m, set, weights, &options, err)) == SP_OK)
 		st = run(dose_gy, sigma_gy, result, m, mc, beams.head ? beams.head->spectra : &m->spectrum,
 		         beams.particles, uncertainty, options.batch_histories, err);

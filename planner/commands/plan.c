@@ -16,7 +16,7 @@
 
 /* Of Monte Carlo's doses on the way to a deliverable plan: smoothing over neighbouring voxels takes three quarters of
  * their noise away. */
-#define ROUGH_UNCERTAINTY 0.04
+#define ROUGH_UNCERTAINTY 0.05
 
 static json_t *provenance_of(const sp_plan_arguments *a, int argc, char **argv, const sp_case *c,
                              const sp_machine *machine, const sp_device *device, const sp_fluence_plan *p,

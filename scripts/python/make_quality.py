@@ -139,13 +139,19 @@ def sigma_text(e):
     return '–' if sigma is None else f'{100.0 * sigma:.1f}'
 
 
+def mu_text(e):
+    """Monitor units of a fraction of a plan that can be delivered."""
+    mu = e.get('provenance', {}).get('mu')
+    return '–' if mu is None else f'{mu:.0f}'
+
+
 def row(case, protocol, e):
     v = figures(e)
     missed = [f"{m['structure']} {m['metric']}" for m in e['limits'] if not m['met']]
     cells = [case, protocol] + ['–' if v[k] is None else f'{v[k]:.{d}f}' for k, d in (
         ('PRV D0.03cc', 2), ('PTV V100', 1), ('PTV D95', 2), ('GTV D98', 1), ('CI', 2), ('GI', 2), ('fall-off', 1),
         ('hot spot', 0))]
-    return '| ' + ' | '.join(cells + [sigma_text(e), ', '.join(missed) or 'all met',
+    return '| ' + ' | '.join(cells + [mu_text(e), sigma_text(e), ', '.join(missed) or 'all met',
                                       goals_text(v) if protocol.endswith('24gy-2fx') else '']) + ' |'
 
 
@@ -156,7 +162,7 @@ def goals_text(v):
 
 
 HEAD = ('case', 'protocol', 'PRV D0.03cc, Gy', 'PTV V100, %', 'PTV D95, Gy', 'GTV D98, Gy', 'Paddick', 'GI',
-        'fall-off, %/mm', 'hot spot, %', 'sigma, %', 'limits', 'goals for 24/2')
+        'fall-off, %/mm', 'hot spot, %', 'MU', 'sigma, %', 'limits', 'goals for 24/2')
 
 
 def empty_row(case, protocol, why):
