@@ -140,6 +140,28 @@ static void w2cad_scans_are_read_and_wedges_left_out(void **state)
 	sp_measured_finish(&m);
 }
 
+/* What an export of a whole commissioning holds beside open photon fields, with headers of its own. */
+static void scans_of_other_kinds_are_left_out(void **state)
+{
+	static const char others[] = "$STOM\n%TYPE WDD_SSD80\n%WDGL 30\n%SSD 800\n<0 0 10 1>\n$ENOM\n"
+	                             "$STOM\n%TYPE WLP\n%AXIS Y\n%FLSZ 100*100\n%SSD 1000\n<0 0 10 1>\n$ENOM\n"
+	                             "$STOM\n%BMTY ELE\n%TYPE OPD\n%APPL 10\n<0 0 10 1>\n<0 9 10 1>\n$ENOM\n";
+	char text[2048];
+	sp_measured m;
+	sp_error err = {0};
+
+	(void)state;
+	snprintf(text, sizeof text, "# remark\n%s%s$ENOF\n", others,
+	         "$STOM\n%BMTY PHO\n%FLSZ 100 * 100\n%TYPE OPP\n%AXIS Y\n%SSD 0950\n%DPTH 050\n"
+	         "<0 -60 50 1>\n<0 -50 50 40>\n<0 0 50 100>\n<0 50 50 40>\n<0 60 50 1>\n$ENOM\n");
+	if (read_files(&m, DEPTH, text, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(m.n, 2);
+	assert_int_equal(m.n_skipped, 3);
+	assert_true(m.scans[1].kind == SP_MEASURED_PROFILE && m.scans[1].points[0].field_mm[1] == 100.0);
+	sp_measured_finish(&m);
+}
+
 /* A mark before the header, blanks after $ and %, tails a little below zero, a diagonal from -45 degrees. */
 static void what_other_programs_write_is_read(void **state)
 {
@@ -205,8 +227,7 @@ static void wrong_files_are_refused_with_what_was_expected(void **state)
 	        {NULL, "$STOM\n%TYPE OPD\n$STOM\n", "$STOM before the $ENOM"},
 	        {NULL, "$ENOM\n", "without a $STOM"},
 	        {NULL, "$STOM\n%TYPE OPD\n$ENOM\n", "has no points"},
-	        {NULL, "$STOM\n%TYPE XYZ\n", "%TYPE is 'XYZ'"},
-	        {NULL, "$STOM\n%BMTY ELE\n", "only photon beams"},
+	        {NULL, "$STOM\n%SSD 1000\n%FLSZ 40*40\n<0 0 10 1>\n", "no %TYPE before them"},
 	        {NULL, "$STOM\n%FLSZ 10 x 10\n", "%FLSZ is '10 x 10'"},
 	        {NULL, "$STOM\n%AXIS Q\n", "%AXIS is 'Q'"},
 	        {NULL, "$STOM\n%SSD far\n", "%SSD is 'far'"},
@@ -250,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_table_becomes_scans_by_kind_field_and_line),
 	        cmocka_unit_test(w2cad_scans_are_read_and_wedges_left_out),
+	        cmocka_unit_test(scans_of_other_kinds_are_left_out),
 	        cmocka_unit_test(what_other_programs_write_is_read),
 	        cmocka_unit_test(wrong_files_are_refused_with_what_was_expected),
 	};

@@ -198,7 +198,7 @@ static sp_status run(const options *o, sp_error *err)
 		goto cleanup;
 	model.matter = matter;
 	if (measured.n_skipped)
-		sp_log_warning("%zu scans of wedged fields are left out", measured.n_skipped);
+		sp_log_warning("%zu scans that are not of open photon fields are left out", measured.n_skipped);
 	if ((st = sp_commission_fit(&found, &measured, &model, o->machine, &how, err)) == SP_OK)
 		st = write_results(o, &found, &measured, err);
 cleanup:

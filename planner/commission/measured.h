@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
 	size_t n;
 	sp_measured_scan *scans;
-	size_t n_skipped; /* scans in W2CAD files of wedged fields, which are of no use here */
+	size_t n_skipped; /* scans in W2CAD files of wedged fields and others that are of no use here */
 } sp_measured;
 
 /* Every *.csv and *.asc file of a folder, in the order of their names. Errors (SP_BAD_INPUT) name the file, the line

@@ -2,6 +2,8 @@
  * <x y z dose> in mm; $ENOF ends the file. */
 #include "measured_internal.h"
 
+#include "log.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
@@ -12,7 +14,7 @@
 #define BESIDE_MM 0.5
 
 typedef struct {
-	bool open, wedged, has_type, has_field, has_ssd, has_depth;
+	bool open, left_out, has_type, has_field, has_ssd, has_depth;
 	char axis;
 	bool has_direction;
 	double along[2]; /* a diagonal's direction, by its first point off the axis */
@@ -20,7 +22,7 @@ typedef struct {
 	double field_mm[2], ssd_mm, depth_mm;
 	size_t line, promised; /* where it begins; %PNTS, 0: not told */
 	sp_measured_scan *scan;
-	size_t n; /* points read, those of wedged fields too */
+	size_t n; /* points read, those of scans left out too */
 } state;
 
 typedef struct {
@@ -28,6 +30,7 @@ typedef struct {
 	const char *name;
 	size_t line;
 	state now;
+	char told[128]; /* what was left out */
 } reader;
 
 #define WRONG(r, ...) wrong(r, err, __VA_ARGS__)
@@ -63,29 +66,37 @@ static bool numbers(double *out, int n, const char *text, char between, char end
 	return *text == end;
 }
 
-static sp_status read_type(reader *r, const char *value, sp_error *err)
+/* The scan under way is of no use here; its reason is told once a file. */
+static void leave_out(reader *r, const char *key, const char *value)
+{
+	char code[16];
+	size_t n = strlen(r->told);
+
+	r->now.left_out = true;
+	snprintf(code, sizeof code, "%.12s;", value);
+	if (strstr(r->told, code))
+		return;
+	sp_log_info("%s line %zu: scans with %s '%.12s' are left out", r->name, r->line, key, value);
+	snprintf(r->told + n, sizeof r->told - n, "%s", code);
+}
+
+/* Exports of a whole commissioning hold much that says nothing of the open photon beam: it is left out. */
+static void read_type(reader *r, const char *value)
 {
 	static const struct {
 		const char *code;
 		sp_measured_kind kind;
-		bool wedged;
-	} types[] = {{"OPD", SP_MEASURED_DEPTH, false},
-	             {"OPP", SP_MEASURED_PROFILE, false},
-	             {"DPR", SP_MEASURED_PROFILE, false},
-	             {"WDD", SP_MEASURED_DEPTH, true},
-	             {"WDP", SP_MEASURED_PROFILE, true}};
+	} types[] = {{"OPD", SP_MEASURED_DEPTH}, {"OPP", SP_MEASURED_PROFILE}, {"DPR", SP_MEASURED_PROFILE}};
 
+	r->now.has_type = true;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (strcmp(value, types[i].code) == 0) {
 			r->now.kind = types[i].kind;
-			r->now.wedged = types[i].wedged;
-			r->now.has_type = true;
 			if (strcmp(value, "DPR") == 0 && !r->now.axis)
 				r->now.axis = 'D';
-			return SP_OK;
+			return;
 		}
-	return WRONG(r, "%%TYPE is '%s', expected OPD, OPP or DPR (open depth dose, profile, diagonal), WDD or WDP",
-	             value);
+	leave_out(r, "%TYPE", value);
 }
 
 static sp_status read_key(reader *r, const char *key, const char *value, sp_error *err)
@@ -95,10 +106,12 @@ static sp_status read_key(reader *r, const char *key, const char *value, sp_erro
 
 	if (s->n > 0) /* points have begun: their scan was made by the keys before them */
 		return WRONG(r, "%.40s after the scan's first point, expected it before", key);
-	if (strcmp(key, "%TYPE") == 0)
-		return read_type(r, value, err);
+	if (strcmp(key, "%TYPE") == 0) {
+		read_type(r, value);
+		return SP_OK;
+	}
 	if (strcmp(key, "%BMTY") == 0 && strcmp(value, "PHO") != 0)
-		return WRONG(r, "%%BMTY is '%s', expected PHO: only photon beams are commissioned", value);
+		leave_out(r, "%BMTY", value);
 	if (strcmp(key, "%FLSZ") == 0) {
 		s->has_field = numbers(s->field_mm, 2, value, '*', '\0');
 		return s->has_field ? SP_OK : WRONG(r, "%%FLSZ is '%s', expected two sides in mm as 100*100", value);
@@ -132,12 +145,12 @@ static sp_status begin_points(reader *r, sp_error *err)
 	const char *lacks = !s->has_type ? "%TYPE" : !s->has_field ? "%FLSZ" : !s->has_ssd ? "%SSD" : NULL;
 	sp_status st;
 
+	if (s->left_out)
+		return SP_OK;
 	if (lacks)
 		return WRONG(r, "the scan has points, but no %s before them", lacks);
 	if (s->kind == SP_MEASURED_PROFILE && (s->axis == 'Z' || !s->axis))
 		return WRONG(r, "a profile needs %%AXIS X, Y or D");
-	if (s->wedged)
-		return SP_OK;
 	if ((st = sp_measured_add_scan(&s->scan, r->m, s->kind, r->name, s->line, err)) != SP_OK)
 		return st;
 	s->scan->ssd_mm = s->ssd_mm;
@@ -170,7 +183,7 @@ static sp_status read_point(reader *r, const char *text, sp_error *err)
 	if (s->n == 0 && (st = begin_points(r, err)) != SP_OK)
 		return st;
 	s->n++;
-	if (s->wedged)
+	if (s->left_out)
 		return SP_OK;
 	p.depth_mm = s->kind == SP_MEASURED_PROFILE && s->has_depth ? s->depth_mm : v[2];
 	p.dose = v[3];
@@ -200,7 +213,7 @@ static sp_status end_scan(reader *r, sp_error *err)
 	if (s->promised && s->n != s->promised)
 		return WRONG(r, "the scan that begins on line %zu has %zu points, and %%PNTS says %zu", s->line, s->n,
 		             s->promised);
-	r->m->n_skipped += s->wedged;
+	r->m->n_skipped += s->left_out;
 	*s = (state){0};
 	return SP_OK;
 }
