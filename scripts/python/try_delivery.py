@@ -31,7 +31,7 @@ TG119 = {'tg119-easier': {'core_d10_gy': 22.0, 'target_d10_gy': 55.0, 'published
 SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260', '--segments', '90')
 TECHNIQUES = ('imrt', 'vmat')
 STEPS = ('fluence', 'apertures', 'last_dose')
-HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost', 'limits', 'segments', 'MU', 'MU/Gy',
+HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost at the same cord dose', 'limits', 'segments', 'MU', 'MU/Gy',
         'delivery, s', 'planning, s', 'processor, s')
 
 
@@ -56,6 +56,13 @@ def metric(evaluation, structure, name):
     return None
 
 
+def lost_at_same_cord(fluence, last):
+    """Share of D95 that the fluence has more than the last dose, the fluence scaled to the same cord D0.03cc."""
+    cords = [step.get('cord_d0.03cc_gy') for step in (last, fluence)]
+    scale = 1 if None in cords else cords[0] / cords[1]
+    return 1 - last['target_d95_gy'] / (scale * fluence['target_d95_gy'])
+
+
 def result(name, technique, plan, deliverable, seconds, processor):
     """All that a row tells, for JSON."""
     with h5py.File(plan) as f:
@@ -65,8 +72,7 @@ def result(name, technique, plan, deliverable, seconds, processor):
     steps = {key: said[key] for key in STEPS}
     first, last = steps['fluence'], steps['last_dose']
     core = metric(evaluation, 'Core', 'D10_Gy')
-    lost = 1 - last['target_d95_gy'] / first['target_d95_gy']
-    return {'case': name, 'technique': technique, **steps, 'd95_lost': lost, 'core_d10_gy': core,
+    return {'case': name, 'technique': technique, **steps, 'd95_lost': lost_at_same_cord(first, last), 'core_d10_gy': core,
             'target_d10_gy': metric(evaluation, target, 'D10_Gy'),
             'limits_missed': [f"{x['structure']} {x['metric']} {x['value']:.2f} {x['unit']}"
                               for x in evaluation['limits'] if not x['met']],
@@ -126,7 +132,8 @@ def cases(args):
 
 def plan(args, name, case, technique, further):
     """The row, read from where it is kept or planned now."""
-    stem = args.work / f'{name}-{technique}'
+    stem = args.work / (f'{name}-{technique}' + (f'-seed{args.seed}' if args.seed != '1' else ''))
+    further = (*further, *(('--seed', args.seed) if args.seed != '1' else ()))
     kept, out, log = (stem.with_name(stem.name + end) for end in ('.json', '.h5', '.log'))
     settings = {'grid_mm': args.grid_mm, 'uncertainty': args.uncertainty, 'machine': args.machine, 'case': case.name,
                 'further': [p.name if isinstance(p, pathlib.Path) else p for p in further]}
@@ -161,7 +168,8 @@ def main():
     parser.add_argument('--uncertainty', default='1%', help='of the last dose')
     parser.add_argument('--machine', default='generic-6fff')
     parser.add_argument('--technique', choices=TECHNIQUES, help='only this one')
-    parser.add_argument('--only', metavar='NAME', help='only this one of the cases without CASE')
+    parser.add_argument('--only', metavar='NAME,...', help='only these of the cases without CASE')
+    parser.add_argument('--seed', default='1', help='of Monte Carlo (default 1): other seeds tell how far its noise moves a row')
     parser.add_argument('--spineplan', default='build/spineplan', help=argparse.SUPPRESS)
     args = parser.parse_args()
     failed = False
@@ -169,12 +177,15 @@ def main():
         args.work = args.work or pathlib.Path(folder)
         args.work.mkdir(parents=True, exist_ok=True)
         try:
-            chosen = [c for c in cases(args) if args.only in (None, c[0])]
+            chosen = list(cases(args))
         except Failed as e:
             print(f'try-delivery: {e}', file=sys.stderr)
             return 1
-        if not chosen:
-            parser.error(f'no case {args.only}')
+        if args.only:
+            unknown = set(args.only.split(',')) - {c[0] for c in chosen}
+            if unknown:
+                parser.error(f'no case {", ".join(sorted(unknown))}; there are {", ".join(c[0] for c in chosen)}')
+            chosen = [c for c in chosen if c[0] in args.only.split(',')]
         print('| ' + ' | '.join(HEAD) + ' |\n|' + '---|' * len(HEAD), flush=True)
         for name, case, further in chosen:
             for technique in TECHNIQUES:

@@ -46,7 +46,7 @@ def test_a_row_that_fails_is_told_and_tried_again(tmp_path, monkeypatch, capsys)
                     f'case "$*" in *sc24*) [ -e {tmp_path}/well ] || {{ echo "plan: no memory" >&2; exit 3; }};; esac\n'
                     f'cat {tmp_path}/evaluation.json\n')
     fake.chmod(0o755)
-    (tmp_path / 'evaluation.json').write_text(json.dumps(an_evaluation() | {'provenance': {'uncertainty': 0.01}}))
+    (tmp_path / 'evaluation.json').write_text(json.dumps(an_evaluation() | {'provenance': {'uncertainty': 0.01, 'mu': 4810.4}}))
     (tmp_path / 'neck.h5').write_text('')
     monkeypatch.setattr(make_quality, 'program_path', lambda: str(fake))
     words = ['quality', '-o', str(tmp_path / 'out'), '--case', f'neck={tmp_path}/neck.h5', '--only', 'neck', '--technique', 'imrt']
@@ -55,7 +55,7 @@ def test_a_row_that_fails_is_told_and_tried_again(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr('sys.argv', words)
     assert make_quality.main() == 1
     out = capsys.readouterr().out
-    assert '| plan: no memory |' in out and '| neck | sbrt-30gy-3fx | 16.90 |' in out and '| 134 | 1.0 |' in out
+    assert '| plan: no memory |' in out and '| neck | sbrt-30gy-3fx | 16.90 |' in out and '| 134 | 4810 | 1.0 |' in out
     (tmp_path / 'well').write_text('')
     assert make_quality.main() == 0
     calls = [line for line in (tmp_path / 'calls').read_text().splitlines() if ' plan ' in f' {line} ']

@@ -51,6 +51,14 @@ def table(tmp_path, monkeypatch, capsys):
     return run
 
 
+def test_what_is_lost_is_judged_at_the_same_cord_dose():
+    fluence = {'target_d95_gy': 22.0, 'cord_d0.03cc_gy': 17.6}
+
+    assert try_delivery.lost_at_same_cord(fluence, {'target_d95_gy': 20.9, 'cord_d0.03cc_gy': 17.6}) == pytest.approx(0.05)
+    assert try_delivery.lost_at_same_cord(fluence, {'target_d95_gy': 19.8, 'cord_d0.03cc_gy': 16.0}) == pytest.approx(0.01)
+    assert try_delivery.lost_at_same_cord({'target_d95_gy': 50.0}, {'target_d95_gy': 49.0}) == pytest.approx(0.02)
+
+
 def test_a_row_tells_what_each_step_reached(table):
     status, rows, _ = table('spine')
 
