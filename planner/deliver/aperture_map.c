@@ -135,6 +135,8 @@ static void pull_back(void *context, double *out, const double *x, const double 
 
 	memset(out, 0, m->fields->n_variables * sizeof *out);
 	sp_aperture_pass_all(m, &(sp_aperture_pass){.by_weights = by_weights, .out = out, .absolute = absolute}, x);
+	if (!absolute)
+		memcpy(m->by_weights, by_weights, m->fields->bixels->n_bixels * sizeof *by_weights);
 	if (absolute && m->leaves_fixed) /* they must not run away on a diagonal of 0 */
 		for (size_t k = 0; k < m->fields->n_leaves; k++)
 			out[k] = 1.0;
@@ -195,10 +197,11 @@ sp_status sp_aperture_map_create(sp_aperture_map **out, const sp_fields *fields,
 	m->fractions = fractions;
 	m->x = sp_alloc_array(n, sizeof *m->x);
 	m->scale = sp_alloc_array(n, sizeof *m->scale);
+	m->by_weights = sp_alloc_array(fields->bixels->n_bixels, sizeof *m->by_weights);
 	m->leaves = sp_alloc_array(widest, sizeof *m->leaves);
 	m->leaf_gradient = sp_alloc_array(widest, sizeof *m->leaf_gradient);
 	m->limits_mm = sp_alloc_array(longest, sizeof *m->limits_mm);
-	if (!m->x || !m->scale || !m->leaves || !m->leaf_gradient || !m->limits_mm) {
+	if (!m->x || !m->scale || !m->by_weights || !m->leaves || !m->leaf_gradient || !m->limits_mm) {
 		sp_aperture_map_destroy(m);
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu variables of apertures", n);
 	}
@@ -226,6 +229,7 @@ void sp_aperture_map_destroy(sp_aperture_map *m)
 	sp_leaf_speed_destroy(m->speed);
 	free(m->x);
 	free(m->scale);
+	free(m->by_weights);
 	free(m->leaves);
 	free(m->leaf_gradient);
 	free(m->limits_mm);

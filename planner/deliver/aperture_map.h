@@ -18,6 +18,7 @@ typedef struct {
 	double mu_price;      /* cost of a course MU */
 	bool leaves_fixed;    /* only the monitor units are searched */
 	double fractions;     /* of the course: limits on time hang on the MU of one */
+	double *by_weights;   /* of the bixels: the gradient that was last pulled back */
 	double *x;            /* start, and afterwards what was shown last */
 	double *scale, *leaf_gradient, *leaves, *limits_mm;
 } sp_aperture_map;

@@ -8,6 +8,7 @@
 #include "limit_correction.h"
 #include "plan_deliver.h"
 #include "plan_session.h"
+#include "sequence.h"
 
 typedef struct {
 	sp_plan_session session;
@@ -23,6 +24,22 @@ typedef struct {
 /* From the fluence in the session's plan: fields, and a map whose x are the first apertures. */
 sp_status sp_deliver_first_steps(sp_deliver_job *j);
 sp_status sp_deliver_first_arcs(sp_deliver_job *j);
+
+/* Ways in which the leaves of a step-and-shoot field can lie over a beam; field `way` of beam b on trial has the number
+ * SP_STEP_WAYS * b + way. */
+#define SP_STEP_WAYS 2
+
+/* All fields on trial, a segment each. */
+sp_status sp_deliver_trial_steps(sp_fields **out, sp_deliver_job *j);
+size_t sp_deliver_most_segments(const sp_deliver_job *j);
+
+/* Fields and map of these segments (field: its number on trial), in place of those that the job has; output and price
+ * of monitor units stay. After a failure the job has what it had. */
+sp_status sp_deliver_make_steps(sp_deliver_job *j, const sp_segments *s);
+
+/* Segments at their least monitor units do next to nothing: they go, and with `add` apertures come for which the last
+ * search's gradient asks, up to one a field on trial. *changed: whether there is anything to search anew. */
+sp_status sp_deliver_renew_steps(sp_deliver_job *j, bool add, bool *changed);
 
 /* The hard limits by the session's dose, as the evaluation judges them; correct: their terms move. */
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct);

@@ -24,25 +24,22 @@ static double least_mu(const sp_deliver_job *j)
 	return fmax(LEAST_MU, 1.02 * (l->min_mu_per_control_point + 0.5 * l->mu_rounding)) * j->options->fractions;
 }
 
-static size_t most_segments(const sp_deliver_job *j)
+size_t sp_deliver_most_segments(const sp_deliver_job *j)
 {
 	return j->options->segments ? j->options->segments : SEGMENTS_A_BEAM * j->session.plan->beams->n_beams;
 }
 
-/* Ways in which the leaves can lie over a beam; field `way` of beam b on trial has the number WAYS * b + way. */
-#define WAYS 2
-
 /* Field i: the `trial`-th one tried, with n segments. */
 static sp_status make_field(sp_deliver_job *j, sp_fields *set, size_t i, size_t trial, size_t n)
 {
-	const size_t b = trial / WAYS;
+	const size_t b = trial / SP_STEP_WAYS;
 	const sp_beam_setup *setup = &set->bixels->beams[b].setup;
 	sp_field *f = &set->fields[i];
 	sp_status st = sp_field_make(f, n, n, j->err);
 
 	if (st != SP_OK)
 		return st;
-	f->turned = trial % WAYS == 1;
+	f->turned = trial % SP_STEP_WAYS == 1;
 	f->collimator_deg = setup->collimator_deg + (f->turned ? 90.0 : 0.0);
 	f->couch_deg = setup->couch_deg;
 	memcpy(f->isocentre_mm, setup->isocentre_mm, sizeof f->isocentre_mm);
@@ -66,7 +63,7 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 
 	for (size_t k = 0; k < s->n; k++)
 		count[s->segments[k].field]++;
-	for (size_t t = 0; t < WAYS * bixels->n_beams; t++)
+	for (size_t t = 0; t < SP_STEP_WAYS * bixels->n_beams; t++)
 		n += count[t] > 0;
 	if (n == 0)
 		return sp_fail(j->err, SP_BAD_INPUT, "the fluence is too weak for segments of %g MU", LEAST_MU);
@@ -76,8 +73,8 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 	for (size_t b = 0; b < bixels->n_beams; b++) {
 		const size_t begin = last;
 
-		for (size_t k = 0; st == SP_OK && k < WAYS; k++) {
-			size_t way = begin ^ k, trial = WAYS * b + way;
+		for (size_t k = 0; st == SP_OK && k < SP_STEP_WAYS; k++) {
+			size_t way = begin ^ k, trial = SP_STEP_WAYS * b + way;
 
 			if (count[trial] == 0)
 				continue;
@@ -89,12 +86,12 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 	return st == SP_OK ? sp_fields_complete(j->fields, j->err) : st;
 }
 
-static void fill_map(sp_deliver_job *j, const sp_segments *s, const size_t *field_of, size_t *count)
+static void fill_map(sp_aperture_map *m, const sp_deliver_job *j, const sp_segments *s, const size_t *field_of,
+                     size_t *count)
 {
-	sp_aperture_map *m = j->map;
 	double sum = 0.0;
 
-	memset(count, 0, WAYS * j->fields->bixels->n_beams * sizeof *count);
+	memset(count, 0, SP_STEP_WAYS * j->fields->bixels->n_beams * sizeof *count);
 	for (size_t k = 0; k < s->n; k++) {
 		const sp_segment *g = &s->segments[k];
 		size_t field = field_of[g->field], state = count[g->field]++;
@@ -109,32 +106,62 @@ static void fill_map(sp_deliver_job *j, const sp_segments *s, const size_t *fiel
 		m->scale[k] = fmax(1.0, 0.1 * sum / (double)s->n);
 }
 
-sp_status sp_deliver_first_steps(sp_deliver_job *j)
+sp_status sp_deliver_trial_steps(sp_fields **out, sp_deliver_job *j)
 {
 	const sp_beam_set *bixels = j->session.plan->beams;
-	const size_t n = WAYS * bixels->n_beams;
+	const size_t n = SP_STEP_WAYS * bixels->n_beams;
+	sp_status st;
+
+	if ((st = sp_fields_create(out, j->machine, bixels, n, j->err)) != SP_OK)
+		return st;
+	(*out)->on_trial = true;
+	for (size_t t = 0; st == SP_OK && t < n; t++)
+		st = make_field(j, *out, t, t, 1);
+	return st == SP_OK ? sp_fields_complete(*out, j->err) : st;
+}
+
+sp_status sp_deliver_make_steps(sp_deliver_job *j, const sp_segments *s)
+{
+	const size_t n = SP_STEP_WAYS * j->session.plan->beams->n_beams;
 	size_t *field_of = sp_alloc_array(2 * n, sizeof *field_of), *count = field_of + n;
-	sp_fields *first = NULL; /* a segment each: to find out how many each gets */
-	sp_segments s = {0};
+	sp_fields *before = j->fields;
+	sp_aperture_map *map = NULL;
 	sp_status st;
 
 	if (!field_of)
-		return sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu beams", bixels->n_beams);
-	if ((st = sp_fields_create(&first, j->machine, bixels, n, j->err)) == SP_OK)
-		first->on_trial = true;
-	for (size_t t = 0; st == SP_OK && t < n; t++)
-		st = make_field(j, first, t, t, 1);
-	if (st == SP_OK && (st = sp_fields_complete(first, j->err)) == SP_OK && first->n_leaves == 0)
+		return sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu fields", n);
+	j->fields = NULL;
+	if ((st = make_fields(j, s, field_of, count)) == SP_OK &&
+	    (st = sp_aperture_map_create(&map, j->fields, j->options->fractions, j->err)) == SP_OK) {
+		fill_map(map, j, s, field_of, count);
+		if (j->map) {
+			map->output = j->map->output;
+			map->mu_price = j->map->mu_price;
+		}
+		sp_aperture_map_destroy(j->map);
+		j->map = map;
+		sp_fields_destroy(before);
+		sp_log_detail("%zu segments in %zu fields", s->n, j->fields->n_fields);
+	} else {
+		sp_fields_destroy(j->fields);
+		j->fields = before;
+	}
+	free(field_of);
+	return st;
+}
+
+sp_status sp_deliver_first_steps(sp_deliver_job *j)
+{
+	sp_fields *first = NULL; /* a segment each: to find out how many each gets */
+	sp_segments s = {0};
+	sp_status st = sp_deliver_trial_steps(&first, j);
+
+	if (st == SP_OK && first->n_leaves == 0)
 		st = sp_fail(j->err, SP_BAD_INPUT, "the target lies outside the leaves of %s", j->machine->mlc->name);
-	if (st == SP_OK &&
-	    (st = sp_sequence(&s, first, j->session.plan->weights, most_segments(j), j->options->one_collimator,
-	                      least_mu(j), j->err)) == SP_OK &&
-	    (st = make_fields(j, &s, field_of, count)) == SP_OK &&
-	    (st = sp_aperture_map_create(&j->map, j->fields, j->options->fractions, j->err)) == SP_OK)
-		fill_map(j, &s, field_of, count);
-	sp_log_detail("%zu segments in %zu fields", s.n, j->fields ? j->fields->n_fields : 0);
+	if (st == SP_OK && (st = sp_sequence(&s, first, j->session.plan->weights, sp_deliver_most_segments(j),
+	                                     j->options->one_collimator, least_mu(j), j->err)) == SP_OK)
+		st = sp_deliver_make_steps(j, &s);
 	sp_segments_finish(&s);
 	sp_fields_destroy(first);
-	free(field_of);
 	return st;
 }

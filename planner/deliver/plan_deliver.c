@@ -22,6 +22,8 @@
 #define LEAF_ROUNDS 1 /* of an arc, before its leaves are made slow enough */
 #define LAST_ROUNDS 3
 
+#define RENEWALS 2 /* of segments */
+
 /* What all monitor units together cost, in shares of the fluence's objective: plans alike in dose should need few. */
 #define MU_SHARE_STEPS 0.4
 #define MU_SHARE_ARCS 0.25
@@ -288,16 +290,54 @@ static void price_mu(sp_deliver_job *j, double objective)
 	j->map->mu_price = (j->options->technique == SP_BEAM_VMAT ? MU_SHARE_ARCS : MU_SHARE_STEPS) * objective / sum;
 }
 
+/* Step and shoot: searches without doses between, after each of which segments that do nothing make way for others. */
+static sp_status renew_segments(sp_deliver_job *j)
+{
+	sp_plan_session *s = &j->session;
+	bool changed = true;
+	sp_status st = SP_OK;
+
+	for (int k = 0; st == SP_OK && k < RENEWALS && changed && !s->plan->interrupted; k++) {
+		st = sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 0.3));
+		if (sp_interrupt_asked())
+			break;
+		if (st == SP_OK)
+			st = sp_deliver_renew_steps(j, true, &changed);
+	}
+	return st;
+}
+
+/* After the last search: idle segments go, and what they gave is taken off the rows' doses. */
+static sp_status drop_idle(sp_deliver_job *j)
+{
+	sp_plan_session *s = &j->session;
+	bool changed;
+	sp_status st = sp_deliver_renew_steps(j, false, &changed);
+
+	if (st != SP_OK || !changed)
+		return st;
+	j->map->map.weights(j->map, s->plan->weights, j->map->x);
+	if ((st = matrix_dose(s->rows_dose, j, s->plan->weights)) != SP_OK)
+		return st;
+	for (size_t i = 0; i < s->plan->n_rows; i++)
+		s->rows_dose[i] += s->offset[i];
+	return SP_OK;
+}
+
 static sp_status search_apertures(sp_deliver_job *j)
 {
 	sp_plan_session *s = &j->session;
 	const bool arcs = j->map->speed != NULL;
 	sp_status st = SP_OK;
 
+	if (!arcs && (st = renew_segments(j)) != SP_OK)
+		return st;
 	if (!s->plan->interrupted)
 		st = sp_plan_session_search(s, &j->map->map, arcs ? LEAF_ROUNDS : APERTURE_ROUNDS,
 		                            seconds_left(s, arcs ? 0.6 : 0.8));
-	if (st != SP_OK || !arcs)
+	if (st == SP_OK && !arcs)
+		return s->plan->interrupted || sp_interrupt_asked() ? SP_OK : drop_idle(j);
+	if (st != SP_OK)
 		return st;
 	/* leaves as fast as they may be, then the monitor units that suit them */
 	if ((st = sp_aperture_repair_speed(j->map, j->map->x, j->err)) != SP_OK)

@@ -60,8 +60,7 @@ static void take_off(double *left, const field_search *s, const sp_fields *field
 	}
 }
 
-/* Another field of the same beam reaches all of it. */
-static bool is_replaced(const sp_fields *fields, size_t i)
+bool sp_sequence_is_replaced(const sp_fields *fields, size_t i)
 {
 	for (size_t k = 0; fields->fields[i].is_cut && k < fields->n_fields; k++)
 		if (beam_of(fields, k) == beam_of(fields, i) && !fields->fields[k].is_cut)
@@ -69,8 +68,8 @@ static bool is_replaced(const sp_fields *fields, size_t i)
 	return false;
 }
 
-static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_search *s, size_t n_pairs,
-                      sp_error *err)
+sp_status sp_segments_add(sp_segments *out, size_t *room, size_t field, double mu, const double *leaves_mm,
+                          size_t n_pairs, sp_error *err)
 {
 	sp_status st = sp_grow_array(&out->segments, room, out->n + 1, sizeof *out->segments, err);
 	double *leaves;
@@ -79,8 +78,8 @@ static sp_status keep(sp_segments *out, size_t *room, size_t field, const field_
 		return st;
 	if (!(leaves = sp_alloc_array(2 * n_pairs, sizeof *leaves)))
 		return sp_fail(err, SP_NO_MEMORY, "no memory for a segment");
-	memcpy(leaves, s->leaves_mm, 2 * n_pairs * sizeof *leaves);
-	out->segments[out->n++] = (sp_segment){field, s->mu, leaves};
+	memcpy(leaves, leaves_mm, 2 * n_pairs * sizeof *leaves);
+	out->segments[out->n++] = (sp_segment){field, mu, leaves};
 	return SP_OK;
 }
 
@@ -122,7 +121,7 @@ static sp_status look_at_beam(sequencer *q, size_t beam)
 	for (size_t i = 0; st == SP_OK && i < q->fields->n_fields; i++) {
 		const sp_field *f = &q->fields->fields[i];
 
-		if (beam_of(q->fields, i) != beam || f->n_pairs == 0 || is_replaced(q->fields, i))
+		if (beam_of(q->fields, i) != beam || f->n_pairs == 0 || sp_sequence_is_replaced(q->fields, i))
 			continue;
 		sp_fluence_map_finish(&q->each[i].left);
 		if ((st = sp_fluence_map_make(&q->each[i].left, q->fields, f, beam, q->left, q->err)) == SP_OK)
@@ -180,7 +179,8 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
 
 		if (i == fields->n_fields)
 			break;
-		if ((st = keep(out, &room, i, &q.each[i], fields->fields[i].n_pairs, err)) != SP_OK)
+		if ((st = sp_segments_add(out, &room, i, q.each[i].mu, q.each[i].leaves_mm, fields->fields[i].n_pairs,
+		                          err)) != SP_OK)
 			break;
 		take_off(q.left, &q.each[i], fields, i);
 		q.each[i].n++;

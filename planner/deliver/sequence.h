@@ -25,6 +25,13 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
                       double least_mu, sp_error *err);
 void sp_segments_finish(sp_segments *s);
 
+/* One more at the end; leaves_mm: 2 * n_pairs (copied). *room: of out->segments. */
+sp_status sp_segments_add(sp_segments *out, size_t *room, size_t field, double mu, const double *leaves_mm,
+                          size_t n_pairs, sp_error *err);
+
+/* Another field of the same beam reaches all of it, this one does not. */
+bool sp_sequence_is_replaced(const sp_fields *fields, size_t field);
+
 /* Fluence on the lattice of a field's pairs and bixels, [pair][place]; place 0 is the bixel that begins at
  * sp_fluence_map.low_mm. 0 where the matrix has no bixel. */
 typedef struct {
