@@ -145,19 +145,20 @@ static void scans_of_other_kinds_are_left_out(void **state)
 {
 	static const char others[] = "$STOM\n%TYPE WDD_SSD80\n%WDGL 30\n%SSD 800\n<0 0 10 1>\n$ENOM\n"
 	                             "$STOM\n%TYPE WLP\n%AXIS Y\n%FLSZ 100*100\n%SSD 1000\n<0 0 10 1>\n$ENOM\n"
-	                             "$STOM\n%BMTY ELE\n%TYPE OPD\n%APPL 10\n<0 0 10 1>\n<0 9 10 1>\n$ENOM\n";
+	                             "$STOM\n%FLSZ 10x10\n%AXIS XY\n%BMTY ELE\n%TYPE OPD\n<0 0 10 1>\n<0 9 10>\n$ENOM\n"
+	                             "$STOM\n%TYPE TMR\n$ENOM\n";
 	char text[2048];
 	sp_measured m;
 	sp_error err = {0};
 
 	(void)state;
 	snprintf(text, sizeof text, "# remark\n%s%s$ENOF\n", others,
-	         "$STOM\n%BMTY PHO\n%FLSZ 100 * 100\n%TYPE OPP\n%AXIS Y\n%SSD 0950\n%DPTH 050\n"
+	         "$STOM\n%BMTY PHO\n%FLSZ 100 * 100\n%TYPE opp\n%AXIS Y\n%SSD 0950\n%DPTH 050\n"
 	         "<0 -60 50 1>\n<0 -50 50 40>\n<0 0 50 100>\n<0 50 50 40>\n<0 60 50 1>\n$ENOM\n");
 	if (read_files(&m, DEPTH, text, &err) != SP_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(m.n, 2);
-	assert_int_equal(m.n_skipped, 3);
+	assert_int_equal(m.n_skipped, 4);
 	assert_true(m.scans[1].kind == SP_MEASURED_PROFILE && m.scans[1].points[0].field_mm[1] == 100.0);
 	sp_measured_finish(&m);
 }

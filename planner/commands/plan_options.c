@@ -24,7 +24,7 @@ static const char help[] =
         "target\n"
         "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
         "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
-        "      --segments N       imrt: segments in all (default 7 a beam)\n"
+        "      --segments N       imrt: most segments (default 7 a beam)\n"
         "      --one-collimator   imrt: one field a beam; default: also one with the collimator 90 degrees on\n"
         "      --arcs N           vmat: 1 to 3 (default 2)\n"
         "      --arc A,B          vmat: gantry angles between which they turn (default 181,179)\n"

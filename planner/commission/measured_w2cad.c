@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define BESIDE_MM 0.5
 
@@ -23,6 +24,8 @@ typedef struct {
 	size_t line, promised; /* where it begins; %PNTS, 0: not told */
 	sp_measured_scan *scan;
 	size_t n; /* points read, those of scans left out too */
+	bool is_wrong;
+	sp_error wrong; /* the first thing in the header */
 } state;
 
 typedef struct {
@@ -76,7 +79,7 @@ static void leave_out(reader *r, const char *key, const char *value)
 	snprintf(code, sizeof code, "%.12s;", value);
 	if (strstr(r->told, code))
 		return;
-	sp_log_info("%s line %zu: scans with %s '%.12s' are left out", r->name, r->line, key, value);
+	sp_log_warning("%s line %zu: scans with %s '%.12s' are left out", r->name, r->line, key, value);
 	snprintf(r->told + n, sizeof r->told - n, "%s", code);
 }
 
@@ -90,28 +93,20 @@ static void read_type(reader *r, const char *value)
 
 	r->now.has_type = true;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		if (strcmp(value, types[i].code) == 0) {
+		if (strcasecmp(value, types[i].code) == 0) {
 			r->now.kind = types[i].kind;
-			if (strcmp(value, "DPR") == 0 && !r->now.axis)
+			if (strcmp(types[i].code, "DPR") == 0 && !r->now.axis)
 				r->now.axis = 'D';
 			return;
 		}
 	leave_out(r, "%TYPE", value);
 }
 
-static sp_status read_key(reader *r, const char *key, const char *value, sp_error *err)
+static sp_status read_value(reader *r, const char *key, const char *value, sp_error *err)
 {
 	state *s = &r->now;
 	double v;
 
-	if (s->n > 0) /* points have begun: their scan was made by the keys before them */
-		return WRONG(r, "%.40s after the scan's first point, expected it before", key);
-	if (strcmp(key, "%TYPE") == 0) {
-		read_type(r, value);
-		return SP_OK;
-	}
-	if (strcmp(key, "%BMTY") == 0 && strcmp(value, "PHO") != 0)
-		leave_out(r, "%BMTY", value);
 	if (strcmp(key, "%FLSZ") == 0) {
 		s->has_field = numbers(s->field_mm, 2, value, '*', '\0');
 		return s->has_field ? SP_OK : WRONG(r, "%%FLSZ is '%s', expected two sides in mm as 100*100", value);
@@ -138,6 +133,34 @@ static sp_status read_key(reader *r, const char *key, const char *value, sp_erro
 	return SP_OK;
 }
 
+static sp_status read_key(reader *r, const char *key, const char *value, sp_error *err)
+{
+	state *s = &r->now;
+	sp_error found = {0};
+
+	if (s->n > 0) /* points have begun: their scan was made by the keys before them */
+		return WRONG(r, "%.40s after the scan's first point, expected it before", key);
+	if (strcmp(key, "%TYPE") == 0)
+		read_type(r, value);
+	else if (strcmp(key, "%BMTY") == 0 && strcasecmp(value, "PHO") != 0)
+		leave_out(r, "%BMTY", value);
+	else if (read_value(r, key, value, &found) != SP_OK && !s->is_wrong) {
+		s->is_wrong = true; /* what a scan that is left out says of itself does not matter */
+		s->wrong = found;
+	}
+	return SP_OK;
+}
+
+/* What was found wrong in the header of a scan that is used. */
+static sp_status header_status(const state *s, sp_error *err)
+{
+	if (s->left_out || !s->is_wrong)
+		return SP_OK;
+	if (err)
+		*err = s->wrong;
+	return SP_BAD_INPUT;
+}
+
 /* The scan's header is whole when its first point comes. */
 static sp_status begin_points(reader *r, sp_error *err)
 {
@@ -145,8 +168,8 @@ static sp_status begin_points(reader *r, sp_error *err)
 	const char *lacks = !s->has_type ? "%TYPE" : !s->has_field ? "%FLSZ" : !s->has_ssd ? "%SSD" : NULL;
 	sp_status st;
 
-	if (s->left_out)
-		return SP_OK;
+	if ((st = header_status(s, err)) != SP_OK)
+		return st;
 	if (lacks)
 		return WRONG(r, "the scan has points, but no %s before them", lacks);
 	if (s->kind == SP_MEASURED_PROFILE && (s->axis == 'Z' || !s->axis))
@@ -178,13 +201,15 @@ static sp_status read_point(reader *r, const char *text, sp_error *err)
 	double v[4], beside;
 	sp_status st;
 
+	if (s->left_out) {
+		s->n++;
+		return SP_OK;
+	}
 	if (!numbers(v, 4, text + 1, ' ', '>'))
 		return WRONG(r, "'%.40s' is no point, expected <x y z dose> with four numbers", text);
 	if (s->n == 0 && (st = begin_points(r, err)) != SP_OK)
 		return st;
 	s->n++;
-	if (s->left_out)
-		return SP_OK;
 	p.depth_mm = s->kind == SP_MEASURED_PROFILE && s->has_depth ? s->depth_mm : v[2];
 	p.dose = v[3];
 	if (s->kind == SP_MEASURED_DEPTH) {
@@ -205,12 +230,15 @@ static sp_status read_point(reader *r, const char *text, sp_error *err)
 static sp_status end_scan(reader *r, sp_error *err)
 {
 	state *s = &r->now;
+	sp_status st;
 
 	if (!s->open)
 		return WRONG(r, "$ENOM without a $STOM before it");
-	if (s->n == 0)
+	if ((st = header_status(s, err)) != SP_OK)
+		return st;
+	if (s->n == 0 && !s->left_out)
 		return WRONG(r, "the scan that begins on line %zu has no points", s->line);
-	if (s->promised && s->n != s->promised)
+	if (s->promised && s->n != s->promised && !s->left_out)
 		return WRONG(r, "the scan that begins on line %zu has %zu points, and %%PNTS says %zu", s->line, s->n,
 		             s->promised);
 	r->m->n_skipped += s->left_out;
@@ -267,7 +295,7 @@ sp_status sp_measured_read_w2cad(sp_measured *m, const char *name, const char *t
 			st = read_line(&r, line + strspn(line, " \t"), err);
 		text += n + (text[n] == '\n');
 	}
-	if (st == SP_OK && r.now.open)
+	if (st == SP_OK && r.now.open && (st = header_status(&r.now, err)) == SP_OK)
 		st = WRONG(&r, "the file ends in the scan that begins on line %zu: it is cut short", r.now.line);
 	if (st == SP_OK && m->n + m->n_skipped == before)
 		st = sp_fail(err, SP_BAD_INPUT, "%s: there is no scan in it (no $STOM): this is no W2CAD file", name);

@@ -98,7 +98,7 @@ static sp_status find_extent(sp_fields *set, sp_field *f, const unsigned char *u
 	const sp_mlc *mlc = set->machine->mlc;
 	double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY}, half = 0.5 * set->bixel_mm, middle,
 	       beyond, reach = fmin(mlc->overtravel_mm, mlc->max_position_mm); /* of both banks, to either side */
-	const bool say = !set->on_trial;
+	const bool say = !set->on_trial && !set->quiet;
 	size_t last;
 
 	f->is_cut = false;

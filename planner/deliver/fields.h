@@ -57,6 +57,7 @@ typedef struct {
 	sp_field *fields;
 	size_t n_variables, n_leaves; /* leaf variables come first */
 	bool on_trial;                /* fields that are cut give no warning, those out of reach have no pairs */
+	bool quiet;                   /* fields that are cut give no warning */
 	double bixel_mm;
 } sp_fields;
 

@@ -69,6 +69,7 @@ static sp_status make_fields(sp_deliver_job *j, const sp_segments *s, size_t *fi
 		return sp_fail(j->err, SP_BAD_INPUT, "the fluence is too weak for segments of %g MU", LEAST_MU);
 	if ((st = sp_fields_create(&j->fields, j->machine, bixels, n, j->err)) != SP_OK)
 		return st;
+	j->fields->quiet = j->map != NULL; /* the first ones have said it */
 	n = 0;
 	for (size_t b = 0; b < bixels->n_beams; b++) {
 		const size_t begin = last;
@@ -123,7 +124,7 @@ sp_status sp_deliver_trial_steps(sp_fields **out, sp_deliver_job *j)
 sp_status sp_deliver_make_steps(sp_deliver_job *j, const sp_segments *s)
 {
 	const size_t n = SP_STEP_WAYS * j->session.plan->beams->n_beams;
-	size_t *field_of = sp_alloc_array(2 * n, sizeof *field_of), *count = field_of + n;
+	size_t *field_of = sp_alloc_array(2 * n, sizeof *field_of);
 	sp_fields *before = j->fields;
 	sp_aperture_map *map = NULL;
 	sp_status st;
@@ -131,9 +132,9 @@ sp_status sp_deliver_make_steps(sp_deliver_job *j, const sp_segments *s)
 	if (!field_of)
 		return sp_fail(j->err, SP_NO_MEMORY, "no memory for %zu fields", n);
 	j->fields = NULL;
-	if ((st = make_fields(j, s, field_of, count)) == SP_OK &&
+	if ((st = make_fields(j, s, field_of, field_of + n)) == SP_OK &&
 	    (st = sp_aperture_map_create(&map, j->fields, j->options->fractions, j->err)) == SP_OK) {
-		fill_map(map, j, s, field_of, count);
+		fill_map(map, j, s, field_of, field_of + n);
 		if (j->map) {
 			map->output = j->map->output;
 			map->mu_price = j->map->mu_price;

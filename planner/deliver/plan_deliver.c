@@ -49,8 +49,13 @@ static sp_status dose_objective(double *out, sp_plan_session *s)
 	*out = 0.0;
 	for (size_t i = 0; st == SP_OK && i < p->n_voxels; i++)
 		rows[i] = s->plan->dose_gy[p->voxels[i]];
-	if (st == SP_OK)
-		st = sp_plan_session_scenario_rows(rows, s);
+	for (size_t i = p->n_voxels; st == SP_OK && i < n; i++) /* should doses in scenarios be interrupted */
+		rows[i] = s->rows_dose[i];
+	if (st == SP_OK && (st = sp_plan_session_scenario_rows(rows, s)) == SP_INTERRUPTED) {
+		st = SP_OK;
+		if (s->err)
+			*s->err = (sp_error){0};
+	}
 	if (st == SP_OK)
 		st = sp_terms_create(&states, p->terms, p->n_terms, n, 0.0, s->err);
 	for (size_t k = 0; st == SP_OK && k < p->n_terms; k++)
@@ -290,6 +295,12 @@ static void price_mu(sp_deliver_job *j, double objective)
 	j->map->mu_price = (j->options->technique == SP_BEAM_VMAT ? MU_SHARE_ARCS : MU_SHARE_STEPS) * objective / sum;
 }
 
+/* By a signal or for time. */
+static bool was_cut_short(const sp_plan_session *s)
+{
+	return s->plan->interrupted || s->plan->optimisation.interrupted || sp_interrupt_asked();
+}
+
 /* Step and shoot: searches without doses between, after each of which segments that do nothing make way for others. */
 static sp_status renew_segments(sp_deliver_job *j)
 {
@@ -299,7 +310,7 @@ static sp_status renew_segments(sp_deliver_job *j)
 
 	for (int k = 0; st == SP_OK && k < RENEWALS && changed && !s->plan->interrupted; k++) {
 		st = sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 0.3));
-		if (sp_interrupt_asked())
+		if (was_cut_short(s)) /* what it left idle may not be */
 			break;
 		if (st == SP_OK)
 			st = sp_deliver_renew_steps(j, true, &changed);
@@ -336,7 +347,7 @@ static sp_status search_apertures(sp_deliver_job *j)
 		st = sp_plan_session_search(s, &j->map->map, arcs ? LEAF_ROUNDS : APERTURE_ROUNDS,
 		                            seconds_left(s, arcs ? 0.6 : 0.8));
 	if (st == SP_OK && !arcs)
-		return s->plan->interrupted || sp_interrupt_asked() ? SP_OK : drop_idle(j);
+		return was_cut_short(s) ? SP_OK : drop_idle(j);
 	if (st != SP_OK)
 		return st;
 	/* leaves as fast as they may be, then the monitor units that suit them */

@@ -9,7 +9,7 @@
 
 typedef struct {
 	sp_beam_technique technique; /* SP_BEAM_IMRT or SP_BEAM_VMAT */
-	size_t segments;             /* IMRT: in all; 0: seven a beam */
+	size_t segments;             /* IMRT: at most, in all; 0: seven a beam */
 	bool one_collimator;         /* IMRT: one field a beam, in either way, not up to two */
 	size_t arcs;                 /* VMAT: 1 to 3 */
 	double arc_deg[2];           /* where the first arc begins and ends, clockwise; each next one goes back */

@@ -13,11 +13,8 @@
 #include "alloc.h"
 #include "log.h"
 
-/* Monitor units above the least by this share are still at their least. */
-#define IDLE_SHARE 0.5
-
-/* New segments begin with this many times the least monitor units. */
-#define BEGIN_SHARE 3.0
+/* Segments of less than this many times the least monitor units are idle. */
+#define IDLE 1.5
 
 typedef struct {
 	size_t field; /* on trial */
@@ -48,7 +45,7 @@ static sp_status busy_segments(sp_segments *out, size_t *room, size_t *count, co
 		for (size_t k = 0; st == SP_OK && k < f->n_intervals; k++) {
 			double mu = sp_aperture_mu(j->map, j->map->x, i, k);
 
-			if (mu < (1.0 + IDLE_SHARE) * f->intervals[k].least_mu) {
+			if (mu < IDLE * f->intervals[k].least_mu) {
 				++*n_idle;
 				continue;
 			}
@@ -93,7 +90,7 @@ static int by_gain(const void *a, const void *b)
 }
 
 /* The best apertures by the last gradient, one a field, after the segments of *s. */
-static sp_status add_offers(sp_segments *s, size_t *room, const size_t *count, sp_deliver_job *j, size_t *n_new)
+static sp_status add_offers(sp_segments *s, size_t *room, size_t *count, sp_deliver_job *j, size_t *n_new)
 {
 	const size_t most_each = j->machine->limits.max_control_points / 2, most = sp_deliver_most_segments(j),
 	             n_bixels = j->fields->bixels->n_bixels;
@@ -108,8 +105,7 @@ static sp_status add_offers(sp_segments *s, size_t *room, const size_t *count, s
 	for (size_t b = 0; st == SP_OK && b < n_bixels; b++)
 		asked[b] = -j->map->by_weights[b];
 	for (size_t t = 0; st == SP_OK && t < trial->n_fields; t++) {
-		if (trial->fields[t].n_pairs == 0 || sp_sequence_is_replaced(trial, t) || count[t] >= most_each ||
-		    (j->options->one_collimator && count[t] == 0 && count[t ^ 1] > 0))
+		if (trial->fields[t].n_pairs == 0 || sp_sequence_is_replaced(trial, t) || count[t] >= most_each)
 			continue;
 		offers[n].field = t;
 		st = make_offer(&offers[n++], j, trial, asked);
@@ -117,10 +113,14 @@ static sp_status add_offers(sp_segments *s, size_t *room, const size_t *count, s
 	if (st == SP_OK)
 		qsort(offers, n, sizeof *offers, by_gain);
 	for (size_t i = 0; st == SP_OK && i < n && s->n < most && offers[i].gain > 0.0; i++) {
-		const sp_field *f = &trial->fields[offers[i].field];
+		const size_t t = offers[i].field;
+		const sp_field *f = &trial->fields[t];
 
-		st = sp_segments_add(s, room, offers[i].field, BEGIN_SHARE * f->intervals[0].least_mu,
-		                     offers[i].leaves_mm, f->n_pairs, j->err);
+		if (j->options->one_collimator && count[t] == 0 && count[t ^ 1] > 0)
+			continue;
+		/* at their least: the plan is no worse if nothing comes of them */
+		st = sp_segments_add(s, room, t, f->intervals[0].least_mu, offers[i].leaves_mm, f->n_pairs, j->err);
+		count[t]++;
 		++*n_new;
 	}
 	for (size_t i = 0; offers && i < n; i++)

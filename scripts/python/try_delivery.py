@@ -70,9 +70,8 @@ def result(name, technique, plan, deliverable, seconds, processor):
     target = evaluation['prescription']['target']
     dose, fractions = evaluation['prescription']['dose_gy'], evaluation['prescription']['fractions'] or 1
     steps = {key: said[key] for key in STEPS}
-    first, last = steps['fluence'], steps['last_dose']
     core = metric(evaluation, 'Core', 'D10_Gy')
-    return {'case': name, 'technique': technique, **steps, 'd95_lost': lost_at_same_cord(first, last), 'core_d10_gy': core,
+    return {'case': name, 'technique': technique, **steps, 'core_d10_gy': core,
             'target_d10_gy': metric(evaluation, target, 'D10_Gy'),
             'limits_missed': [f"{x['structure']} {x['metric']} {x['value']:.2f} {x['unit']}"
                               for x in evaluation['limits'] if not x['met']],
@@ -93,7 +92,7 @@ def line(r):
             cord += f" (published: {TG119[r['case']]['published']})"
     limits = 'missed: ' + ', '.join(r['limits_missed']) if r['limits_missed'] else 'met'
     cells = (r['case'], r['technique'], all_steps('objective', '.4g'), all_steps('target_d95_gy', '.2f'), cord,
-             f"{100 * r['d95_lost']:.1f} %", limits if r['deliverable'] else 'NOT DELIVERABLE; ' + limits, str(r['segments']),
+             f"{100 * lost_at_same_cord(r['fluence'], r['last_dose']):.1f} %", limits if r['deliverable'] else 'NOT DELIVERABLE; ' + limits, str(r['segments']),
              f"{r['mu']:.0f}", f"{r['mu_per_gy']:.0f}", f"{r['delivery_seconds']:.0f}", f"{r['planning_seconds']:.0f}",
              f"{r['processor_seconds']:.0f}")
     return '| ' + ' | '.join(cells) + ' |'
