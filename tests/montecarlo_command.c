@@ -100,6 +100,37 @@ static void assert_same_result(const char *a, const char *b)
 	assert_string_equal(x, y);
 }
 
+/* Energy that leaves the source in 32 batches, MeV. */
+static double emitted_mev(const char *arguments)
+{
+	char command[256];
+	uint64_t n;
+	int64_t *accounts;
+	double mev;
+
+	snprintf(command, sizeof command, RUN " %s -o emitted.h5", arguments);
+	do_run(command);
+	accounts = read_dataset("emitted.h5", "/montecarlo/accounts", SP_H5_I64, &n);
+	mev = (double)accounts[0];
+	free(accounts);
+	return mev;
+}
+
+/* A field's photons have the spectrum of the machine that is named, which is harder at 10 MV than at 6; --spectrum goes
+ * before it. */
+static void a_field_has_the_spectrum_of_its_machine(void **state)
+{
+	double six, ten, mohan;
+
+	(void)state;
+	six = emitted_mev("--machine generic-6mv");
+	ten = emitted_mev("--machine generic-10mv");
+	mohan = emitted_mev("--machine generic-10mv --spectrum mohan6");
+	assert_true(ten > 1.2 * six);
+	assert_true(mohan < 0.9 * ten);
+	assert_true(mohan == emitted_mev(""));
+}
+
 /* Starts `spineplan RUN -o NAME`, waits for a checkpoint of it, and sends it the signal; its wait status. */
 static int stop_at_checkpoint(const char *command, const char *name, int signal_number)
 {
@@ -395,6 +426,7 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_field_has_the_spectrum_of_its_machine),
 	        cmocka_unit_test(parts_and_launches_and_one_run_are_the_same_bits),
 	        cmocka_unit_test(parts_that_do_not_belong_together_are_refused),
 	        cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),

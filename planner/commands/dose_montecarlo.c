@@ -103,7 +103,7 @@ static sp_status read_inputs(work *w, const sp_dose_options *o, sp_error *err)
 		return st;
 	if (o->mc.energy_mev > 0.0)
 		return sp_spectrum_mono(&w->spectrum, o->mc.energy_mev, err);
-	if (w->plan)
+	if (w->plan || (o->machine && !o->spectrum))
 		return sp_machine_spectrum_make(&w->spectrum, &w->machine->source.spectrum, 0.0, w->matter, err);
 	return sp_spectrum_read(&w->spectrum, o->spectrum ? o->spectrum : "mohan6", err);
 }
