@@ -106,11 +106,11 @@ static void a_new_segment_opens_where_the_gradient_asks(void **state)
 			assert_true(far[k] - near[k] < 1.0 && (far[k] < -29.0 || near[k] > 29.0));
 	}
 	/* a monitor unit more of it takes off the cost */
+	ask_for(&r, -20.0, 5.0, -10.0, 15.0);
 	weights = calloc(r.plan.beams->n_bixels, sizeof *weights);
 	for (size_t step = 0; step < 2; step++) {
 		sp_aperture_set_mu(r.j.map, r.j.map->x, 0, 1, 10.0 + (double)step);
 		r.j.map->map.weights(r.j.map, weights, r.j.map->x);
-		ask_for(&r, -20.0, 5.0, -10.0, 15.0);
 		for (size_t i = 0; i < r.plan.beams->n_bixels; i++)
 			cost[step] += r.j.map->by_weights[i] * weights[i];
 	}

@@ -61,6 +61,12 @@ typedef struct {
 	double bixel_mm;
 } sp_fields;
 
+/* The beam of the matrix that all intervals of a step-and-shoot field shine through. */
+static inline size_t sp_field_beam(const sp_fields *fields, size_t i)
+{
+	return fields->fields[i].intervals[0].beam;
+}
+
 /* n fields without states, over the bixels of a matrix; kept pointers must outlive them. SP_BAD_INPUT when the machine
  * has no leaves. */
 sp_status sp_fields_create(sp_fields **out, const sp_machine *machine, const sp_beam_set *bixels, size_t n,

@@ -22,11 +22,6 @@ typedef struct {
 	double *leaves_mm;
 } offer;
 
-static size_t beam_of(const sp_fields *fields, size_t i)
-{
-	return fields->fields[i].intervals[0].beam;
-}
-
 /* The job's segments that are more than idle; count: of each field on trial. */
 static sp_status busy_segments(sp_segments *out, size_t *room, size_t *count, const sp_deliver_job *j, size_t *n_idle)
 {
@@ -40,7 +35,7 @@ static sp_status busy_segments(sp_segments *out, size_t *room, size_t *count, co
 		return sp_fail(j->err, SP_NO_MEMORY, "no memory for a segment");
 	for (size_t i = 0; i < j->fields->n_fields; i++) {
 		const sp_field *f = &j->fields->fields[i];
-		size_t trial = SP_STEP_WAYS * beam_of(j->fields, i) + f->turned;
+		size_t trial = SP_STEP_WAYS * sp_field_beam(j->fields, i) + f->turned;
 
 		for (size_t k = 0; st == SP_OK && k < f->n_intervals; k++) {
 			double mu = sp_aperture_mu(j->map, j->map->x, i, k);
@@ -63,14 +58,14 @@ static sp_status make_offer(offer *o, const sp_deliver_job *j, const sp_fields *
 {
 	const sp_mlc *mlc = j->machine->mlc;
 	const sp_field *f = &trial->fields[o->field];
-	const sp_beam *beam = &trial->bixels->beams[beam_of(trial, o->field)];
+	const sp_beam *beam = &trial->bixels->beams[sp_field_beam(trial, o->field)];
 	sp_fluence_map m;
 	double through = 0.0, open;
 	sp_status st;
 
 	if (!(o->leaves_mm = sp_alloc_array(2 * f->n_pairs, sizeof *o->leaves_mm)))
 		return sp_fail(j->err, SP_NO_MEMORY, "no memory for a segment");
-	if ((st = sp_fluence_map_make(&m, trial, f, beam_of(trial, o->field), asked, j->err)) != SP_OK)
+	if ((st = sp_fluence_map_make(&m, trial, f, sp_field_beam(trial, o->field), asked, j->err)) != SP_OK)
 		return st;
 	open = sp_fluence_map_best_opening(o->leaves_mm, &m, f, 1.0, 0.0, mlc->min_gap_mm) / m.bixel_mm;
 	for (size_t b = 0; b < beam->n_bixels; b++)

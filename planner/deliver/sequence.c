@@ -38,17 +38,11 @@ static void find_next(field_search *s, const sp_field *f, double gap_mm, double 
 	}
 }
 
-/* The beam of the bixels that field i shines through. */
-static size_t beam_of(const sp_fields *fields, size_t i)
-{
-	return fields->fields[i].intervals[0].beam;
-}
-
 /* From the fluence that is left of the bixels. */
 static void take_off(double *left, const field_search *s, const sp_fields *fields, size_t i)
 {
 	const sp_field *f = &fields->fields[i];
-	const sp_tracks *t = &f->tracks[beam_of(fields, i)];
+	const sp_tracks *t = &f->tracks[sp_field_beam(fields, i)];
 
 	for (size_t k = 0; k < t->n; k++) {
 		const sp_track *track = &t->tracks[k];
@@ -63,7 +57,7 @@ static void take_off(double *left, const field_search *s, const sp_fields *field
 bool sp_sequence_is_replaced(const sp_fields *fields, size_t i)
 {
 	for (size_t k = 0; fields->fields[i].is_cut && k < fields->n_fields; k++)
-		if (beam_of(fields, k) == beam_of(fields, i) && !fields->fields[k].is_cut)
+		if (sp_field_beam(fields, k) == sp_field_beam(fields, i) && !fields->fields[k].is_cut)
 			return true;
 	return false;
 }
@@ -92,7 +86,7 @@ static size_t choose(const field_search *s, const sp_fields *fields, const size_
 	bool best_first = false;
 
 	for (size_t i = 0; i < fields->n_fields; i++) {
-		bool first = n_of_beam[beam_of(fields, i)] == 0;
+		bool first = n_of_beam[sp_field_beam(fields, i)] == 0;
 
 		if (!(s[i].gain > 0.0) || s[i].n >= most_each || (one_each && !first && s[i].n == 0))
 			continue;
@@ -121,7 +115,7 @@ static sp_status look_at_beam(sequencer *q, size_t beam)
 	for (size_t i = 0; st == SP_OK && i < q->fields->n_fields; i++) {
 		const sp_field *f = &q->fields->fields[i];
 
-		if (beam_of(q->fields, i) != beam || f->n_pairs == 0 || sp_sequence_is_replaced(q->fields, i))
+		if (sp_field_beam(q->fields, i) != beam || f->n_pairs == 0 || sp_sequence_is_replaced(q->fields, i))
 			continue;
 		sp_fluence_map_finish(&q->each[i].left);
 		if ((st = sp_fluence_map_make(&q->each[i].left, q->fields, f, beam, q->left, q->err)) == SP_OK)
@@ -184,8 +178,8 @@ sp_status sp_sequence(sp_segments *out, const sp_fields *fields, const double *w
 			break;
 		take_off(q.left, &q.each[i], fields, i);
 		q.each[i].n++;
-		q.n_of_beam[beam_of(fields, i)]++;
-		st = look_at_beam(&q, beam_of(fields, i));
+		q.n_of_beam[sp_field_beam(fields, i)]++;
+		st = look_at_beam(&q, sp_field_beam(fields, i));
 	}
 	finish_sequencer(&q);
 	if (st != SP_OK)

@@ -31,8 +31,8 @@ TG119 = {'tg119-easier': {'core_d10_gy': 22.0, 'target_d10_gy': 55.0, 'published
 SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260', '--segments', '90')
 TECHNIQUES = ('imrt', 'vmat')
 STEPS = ('fluence', 'apertures', 'last_dose')
-HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost at the same cord dose', 'limits', 'segments', 'MU', 'MU/Gy',
-        'delivery, s', 'planning, s', 'processor, s')
+HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost at the same cord dose',
+        'limits', 'segments', 'MU', 'MU/Gy', 'delivery, s', 'planning, s', 'processor, s')
 
 
 class Failed(Exception):
@@ -92,8 +92,8 @@ def line(r):
             cord += f" (published: {TG119[r['case']]['published']})"
     limits = 'missed: ' + ', '.join(r['limits_missed']) if r['limits_missed'] else 'met'
     cells = (r['case'], r['technique'], all_steps('objective', '.4g'), all_steps('target_d95_gy', '.2f'), cord,
-             f"{100 * lost_at_same_cord(r['fluence'], r['last_dose']):.1f} %", limits if r['deliverable'] else 'NOT DELIVERABLE; ' + limits, str(r['segments']),
-             f"{r['mu']:.0f}", f"{r['mu_per_gy']:.0f}", f"{r['delivery_seconds']:.0f}", f"{r['planning_seconds']:.0f}",
+             f"{100 * lost_at_same_cord(r['fluence'], r['last_dose']):.1f} %",
+             limits if r['deliverable'] else 'NOT DELIVERABLE; ' + limits, str(r['segments']), f"{r['mu']:.0f}", f"{r['mu_per_gy']:.0f}", f"{r['delivery_seconds']:.0f}", f"{r['planning_seconds']:.0f}",
              f"{r['processor_seconds']:.0f}")
     return '| ' + ' | '.join(cells) + ' |'
 
