@@ -126,8 +126,10 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 	plan->dose_seconds += sp_clock_seconds() - before;
 	if (st != SP_OK) /* plan->dose_gy is of no weights now */
 		return st;
-	memcpy(s->dose_weights, weights, bytes);
-	s->dose_is_whole = everywhere || !s->judged || s->dose || s->mc;
+	if (!s->by_map) { /* a map's are no bixels' */
+		memcpy(s->dose_weights, weights, bytes);
+		s->dose_is_whole = everywhere || !s->judged || s->dose || s->mc;
+	}
 	if (!(found = sp_alloc_array(p->n_voxels, sizeof *found)))
 		return sp_fail(s->err, SP_NO_MEMORY, "out of memory for the dose of %zu rows", p->n_voxels);
 	for (size_t i = 0; i < p->n_voxels; i++) {
@@ -348,6 +350,12 @@ sp_status sp_plan_session_last_dose(sp_plan_session *s)
 
 sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, size_t most_rounds, double max_seconds)
 {
+	return sp_plan_session_search_columns(s, s->matrix, s->plan->weights, map, most_rounds, max_seconds);
+}
+
+sp_status sp_plan_session_search_columns(sp_plan_session *s, sp_influence *matrix, double *weights,
+                                         const sp_weight_map *map, size_t most_rounds, double max_seconds)
+{
 	sp_fluence_plan *plan = s->plan;
 	double before = sp_clock_seconds(), dose_before = plan->dose_seconds;
 	sp_optimise_options options = {
@@ -369,8 +377,8 @@ sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, s
 	s->by_map = map != NULL;
 	s->most_rounds = most_rounds;
 	s->near_end = s->dose_is_whole = false;
-	st = sp_optimise(plan->weights, s->rows_dose, &plan->optimisation, s->matrix, s->problem.terms,
-	                 s->problem.n_terms, &options, s->err);
+	st = sp_optimise(weights, s->rows_dose, &plan->optimisation, matrix, s->problem.terms, s->problem.n_terms,
+	                 &options, s->err);
 	plan->optimise_seconds += sp_clock_seconds() - before - (plan->dose_seconds - dose_before);
 	return st;
 }

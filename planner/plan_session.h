@@ -64,6 +64,11 @@ sp_status sp_plan_session_open(sp_plan_session *out, const sp_case *c, const sp_
  * stand; corrects the limits up to most_rounds times. plan->weights and rows_dose are of the best point. */
 sp_status sp_plan_session_search(sp_plan_session *s, const sp_weight_map *map, size_t most_rounds, double max_seconds);
 
+/* The same over a matrix of other columns for the same rows; weights: of the best point, one a column. The map is of
+ * these columns; plan->weights stay as they were. */
+sp_status sp_plan_session_search_columns(sp_plan_session *s, sp_influence *matrix, double *weights,
+                                         const sp_weight_map *map, size_t most_rounds, double max_seconds);
+
 /* The dose of the plan's weights, whatever was interrupted before. */
 sp_status sp_plan_session_final_dose(sp_plan_session *s);
 

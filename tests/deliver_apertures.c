@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "aperture_map.h"
+#include "mu_map.h"
 #include "opening.h"
 #include "sequence.h"
 #include "to_delivery.h"
@@ -452,6 +453,104 @@ static void leaves_of_an_arc_are_made_slow_enough(void **state)
 	finish_rig(&r);
 }
 
+/* Rows that see bixel after bixel, more and more of them. */
+static sp_influence *staircase(sp_device *d, size_t n_bixels)
+{
+	enum { ROWS = 7 };
+	const sp_grid grid = {{ROWS, 1, 1}, {1, 1, 1}, {0, 0, 0}};
+	const uint64_t voxels[ROWS] = {0, 1, 2, 3, 4, 5, 6};
+	uint64_t indptr[ROWS + 1] = {0};
+	uint32_t *indices = calloc(ROWS * n_bixels, sizeof *indices);
+	float *data = calloc(ROWS * n_bixels, sizeof *data);
+	sp_influence *m;
+	sp_error err = {0};
+
+	for (size_t row = 0; row < ROWS; row++) {
+		indptr[row + 1] = indptr[row];
+		for (size_t b = row; b < n_bixels; b += ROWS - row) {
+			indices[indptr[row + 1]] = (uint32_t)b;
+			data[indptr[row + 1]++] = 0.1f + 0.01f * (float)(b % 13);
+		}
+	}
+	assert_int_equal(sp_influence_from_csr(&m, d, &grid, voxels, ROWS, n_bixels, indptr, indices, data, &err),
+	                 SP_OK);
+	free(indices);
+	free(data);
+	return m;
+}
+
+static void multiply(float out[7], sp_influence *m, sp_device *d, const double *weights)
+{
+	const size_t n = sp_influence_columns(m);
+	float *floats = calloc(n, sizeof *floats);
+	cl_mem in, dose;
+
+	for (size_t i = 0; i < n; i++)
+		floats[i] = (float)weights[i];
+	assert_int_equal(sp_buffer_create(&in, d, CL_MEM_READ_ONLY, n * sizeof *floats, floats, "weights", NULL),
+	                 SP_OK);
+	assert_int_equal(sp_buffer_create(&dose, d, CL_MEM_READ_WRITE, 7 * sizeof *out, NULL, "dose", NULL), SP_OK);
+	assert_int_equal(sp_influence_multiply(m, dose, in, NULL), SP_OK);
+	assert_int_equal(sp_buffer_read(d, dose, 0, 7 * sizeof *out, out, NULL), SP_OK);
+	sp_buffer_release(&in);
+	sp_buffer_release(&dose);
+	free(floats);
+}
+
+static void monitor_units_alone_give_the_dose_of_their_apertures(void **state)
+{
+	sp_device *d = NULL;
+	rig r;
+	sp_influence *whole;
+	sp_mu_map *m;
+	double *weights, mu[2], x[2] = {4.0, 50.0}, gradient[2] = {0};
+	float by_bixels[7], by_mu[7];
+	sp_error err = {0};
+
+	(void)state;
+	if (sp_device_open(&d, NULL, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	make_rig(&r, true, true);
+	set_ragged(&r);
+	r.map->output = 0.93;
+	r.map->mu_price = 0.25;
+	r.fields->fields[0].intervals[1].most_mu = 20.0;
+	weights = calloc(r.bixels->n_bixels, sizeof *weights);
+	whole = staircase(d, r.bixels->n_bixels);
+	assert_int_equal(sp_mu_map_create(&m, r.map, whole, &err), SP_OK);
+	assert_int_equal(m->map.n, 2);
+	assert_true(m->map.start[0] == 2.0 && m->map.start[1] == 4.0); /* 3 and 5 MU, 1 at least */
+
+	/* other monitor units than those at hand, the second held at its most */
+	m->map.weights(m, mu, x);
+	assert_true(mu[0] == 5.0 && mu[1] == 20.0);
+	multiply(by_mu, m->matrix, d, mu);
+	m->map.settle(m, x);
+	assert_true(x[0] == 4.0 && x[1] == 19.0);
+	m->map.shown(m, x);
+	r.map->map.weights(r.map, weights, r.map->x);
+	multiply(by_bixels, whole, d, weights);
+	for (int k = 0; k < 7; k++)
+		assert_true(by_bixels[k] > 0.0f && fabsf(by_mu[k] - by_bixels[k]) <= 1e-4f * by_bixels[k]);
+
+	/* the second cannot grow, but fall */
+	m->map.pull_back(m, gradient, x, (double[]){-3.0, -3.0}, false);
+	assert_true(gradient[0] == -3.0 && gradient[1] == 0.0);
+	m->map.pull_back(m, gradient, x, (double[]){3.0, 3.0}, false);
+	assert_true(gradient[0] == 3.0 && gradient[1] == 3.0);
+	m->map.pull_back(m, gradient, x, (double[]){3.0, 3.0}, true);
+	assert_true(gradient[0] == 3.0 && gradient[1] == 3.0);
+	gradient[0] = gradient[1] = 0.0;
+	assert_true(m->map.cost(m, x, gradient, NULL) == 0.25 * 23.0);
+	assert_true(gradient[0] == 0.25 && gradient[1] == 0.25);
+
+	sp_mu_map_destroy(m);
+	sp_influence_destroy(whole);
+	free(weights);
+	finish_rig(&r);
+	sp_device_close(d);
+}
+
 static void apertures_become_control_points(void **state)
 {
 	sp_delivery *d = NULL;
@@ -489,6 +588,7 @@ int main(void)
 	        cmocka_unit_test(leaves_along_a_strip_spare_it_in_one_aperture),
 	        cmocka_unit_test(a_field_gets_no_more_segments_than_control_points_allow),
 	        cmocka_unit_test(leaves_of_an_arc_are_made_slow_enough),
+	        cmocka_unit_test(monitor_units_alone_give_the_dose_of_their_apertures),
 	        cmocka_unit_test(apertures_become_control_points),
 	};
 

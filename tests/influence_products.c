@@ -244,6 +244,55 @@ static void selected_rows_have_the_dose_they_had(void **state)
 	free(w);
 }
 
+static void mixed_columns_give_the_dose_of_what_they_are_made_of(void **state)
+{
+	fixture *f = *state;
+	const size_t n = f->matrix.n_columns, n_new = 5;
+	float *mu = random_vector(n_new, 51), *factor = random_vector(3 * n, 52), *w = calloc(n, sizeof *w);
+	size_t *first = calloc(n + 1, sizeof *first), entries = 0;
+	uint32_t *column = calloc(3 * n, sizeof *column);
+
+	/* column j has a part in none to three of the new ones; new column 4 stays empty */
+	for (size_t j = 0; j < n; j++) {
+		for (uint32_t k = 0; k < j % 4; k++) {
+			column[entries] = (uint32_t)((j + k) % 4);
+			w[j] += factor[entries] * mu[column[entries]];
+			entries++;
+		}
+		first[j + 1] = entries;
+	}
+	for (size_t i = 0; i < N_VARIANTS; i++) {
+		sp_device *d = variants[i].small_memory ? f->small : f->device;
+		sp_influence *m = matrix_of(d, &f->matrix, variants[i].way, variants[i].local_sums, variants[i].copies),
+		             *mixed;
+		sp_error err = {0};
+		float *dose, *mixed_dose;
+
+		assert_int_equal(
+		        sp_influence_mix_columns(&mixed, m, &(sp_column_mix){n_new, first, column, factor}, &err),
+		        SP_OK);
+		assert_int_equal(sp_influence_rows(mixed), f->matrix.n_rows);
+		assert_int_equal(sp_influence_columns(mixed), n_new);
+		dose = multiply(m, w);
+		mixed_dose = multiply(mixed, mu);
+		for (size_t k = 0; k < f->matrix.n_rows; k++) {
+			/* each of the new entries is rounded to 1/65535 of the row's largest, which is no more than
+			 * the dose over its monitor units */
+			assert_true(fabsf(mixed_dose[k] - dose[k]) <= 1e-4f * dose[k]);
+			assert_int_equal(sp_influence_row_voxels(mixed)[k], f->matrix.rows[k]);
+		}
+		free(dose);
+		free(mixed_dose);
+		sp_influence_destroy(mixed);
+		sp_influence_destroy(m);
+	}
+	free(mu);
+	free(factor);
+	free(w);
+	free(first);
+	free(column);
+}
+
 static void joined_matrices_give_the_doses_one_below_the_other(void **state)
 {
 	fixture *f = *state;
@@ -339,6 +388,7 @@ int main(void)
 	        cmocka_unit_test(products_repeat_bit_for_bit),
 	        cmocka_unit_test(small_memory_really_streams),
 	        cmocka_unit_test(selected_rows_have_the_dose_they_had),
+	        cmocka_unit_test(mixed_columns_give_the_dose_of_what_they_are_made_of),
 	        cmocka_unit_test(joined_matrices_give_the_doses_one_below_the_other),
 	        cmocka_unit_test(selection_of_nothing_and_wrong_rows),
 	        cmocka_unit_test(entries_keep_16_bits_of_the_rows_largest),

@@ -51,6 +51,18 @@ sp_status sp_influence_multiply_transposed(sp_influence *m, cl_mem gradient, cl_
 sp_status sp_influence_select_rows(sp_influence **out, sp_influence *m, const uint64_t *rows, size_t n_rows,
                                    sp_error *err);
 
+/* Which columns of a matrix are summed to new ones: factor[e] times column j goes to new column `column[e]`, e from
+ * first[j] up to first[j + 1]. No factor is below 0. */
+typedef struct {
+	size_t n_columns; /* of the new matrix */
+	const size_t *first;
+	const uint32_t *column;
+	const float *factor;
+} sp_column_mix;
+
+/* A new matrix with those columns and the same rows. */
+sp_status sp_influence_mix_columns(sp_influence **out, sp_influence *m, const sp_column_mix *mix, sp_error *err);
+
 /* The rows of several matrices (of one device, with the same columns) one below the other, numbered anew: the result's
  * grid is a line of its rows. The parts move over; the given matrices are left without rows, for the caller to destroy.
  */

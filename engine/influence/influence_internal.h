@@ -1,6 +1,6 @@
 /* Inside the influence matrix: influence.c keeps the parts, append.c takes them in, multiply.c makes the products
- * (kernels: cl_kernels/influence.cl), csr.c builds parts from compressed rows, select.c takes rows out, store_write.c
- * and store_read.c are the file. */
+ * (kernels: cl_kernels/influence.cl), csr.c builds parts from compressed rows, select.c takes rows out, mix.c sums
+ * columns, store_write.c and store_read.c are the file. */
 #ifndef SP_INFLUENCE_INTERNAL_H
 #define SP_INFLUENCE_INTERNAL_H
 

@@ -26,7 +26,7 @@ double sp_aperture_cost(void *context, const double *x, double *gradient, double
 		if (gradient)
 			gradient[k] += m->mu_price;
 	}
-	for (size_t i = 0; i < m->fields->n_fields && m->speed && !m->leaves_fixed; i++) {
+	for (size_t i = 0; i < m->fields->n_fields && m->speed; i++) {
 		const sp_field *f = &m->fields->fields[i];
 		size_t n = f->n_states * 2 * f->n_pairs;
 		double *by_ends = gradient ? m->leaf_gradient : NULL;
@@ -47,7 +47,7 @@ void sp_aperture_between_rounds(void *context, const double *x)
 {
 	sp_aperture_map *m = context;
 
-	for (size_t i = 0; i < m->fields->n_fields && m->speed && !m->leaves_fixed; i++)
+	for (size_t i = 0; i < m->fields->n_fields && m->speed; i++)
 		if (m->fields->fields[i].moves)
 			sp_leaf_speed_update(m->speed, i, field_ends(m, m->limits_mm, x, i), m->limits_mm);
 }

@@ -38,6 +38,10 @@ typedef struct {
 
 void sp_aperture_pass_all(const sp_aperture_map *m, const sp_aperture_pass *p, const double *x);
 
+/* Of one interval alone. */
+void sp_aperture_pass_interval(const sp_aperture_map *m, const sp_aperture_pass *p, const double *x, size_t field,
+                               size_t interval);
+
 /* cost and between_rounds of the weight map; context: the map. */
 double sp_aperture_cost(void *context, const double *x, double *gradient, double *diagonal);
 void sp_aperture_between_rounds(void *context, const double *x);

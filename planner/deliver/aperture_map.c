@@ -137,13 +137,10 @@ static void pull_back(void *context, double *out, const double *x, const double 
 	sp_aperture_pass_all(m, &(sp_aperture_pass){.by_weights = by_weights, .out = out, .absolute = absolute}, x);
 	if (!absolute)
 		memcpy(m->by_weights, by_weights, m->fields->bixels->n_bixels * sizeof *by_weights);
-	if (absolute && m->leaves_fixed) /* they must not run away on a diagonal of 0 */
-		for (size_t k = 0; k < m->fields->n_leaves; k++)
-			out[k] = 1.0;
-	if (!absolute && !m->leaves_fixed)
+	if (!absolute) {
 		keep_gaps(m, x, out);
-	if (!absolute)
 		keep_mu(m, x, out);
+	}
 }
 
 /* Ends that have crossed, and monitor units above their most, go back to where they act. */

@@ -16,7 +16,6 @@ typedef struct {
 	sp_leaf_speed *speed; /* of arcs; NULL where no leaf moves with the beam on */
 	double output;        /* weight of a bixel that a course MU shines through, 1 in the open */
 	double mu_price;      /* cost of a course MU */
-	bool leaves_fixed;    /* only the monitor units are searched */
 	double fractions;     /* of the course: limits on time hang on the MU of one */
 	double *by_weights;   /* of the bixels: the gradient that was last pulled back */
 	double *x;            /* start, and afterwards what was shown last */

@@ -58,7 +58,7 @@ static void pass_track(const sp_aperture_map *m, const sp_aperture_pass *p, cons
 			double g = p->by_weights[t->bixel[b]] * clear * track->share;
 
 			*by_mu += g * open;
-			for (size_t bank = 0; !m->leaves_fixed && bank < 2; bank++) {
+			for (size_t bank = 0; bank < 2; bank++) {
 				double sign = bank ? mu * g : -mu * g;
 
 				give_to_leaf(p, f, i->from, bank, track->pair, from->crossed, sign * by[bank][0]);
@@ -92,6 +92,12 @@ static void pass_interval(const sp_aperture_map *m, const sp_aperture_pass *p, c
 	}
 	if (p->out)
 		p->out[f->first_mu + number] += m->output * by_mu;
+}
+
+void sp_aperture_pass_interval(const sp_aperture_map *m, const sp_aperture_pass *p, const double *x, size_t field,
+                               size_t interval)
+{
+	pass_interval(m, p, x, &m->fields->fields[field], interval);
 }
 
 void sp_aperture_pass_all(const sp_aperture_map *m, const sp_aperture_pass *p, const double *x)

@@ -6,6 +6,7 @@
 
 #include "aperture_map.h"
 #include "limit_correction.h"
+#include "mu_map.h"
 #include "plan_deliver.h"
 #include "plan_session.h"
 #include "sequence.h"
@@ -17,7 +18,8 @@ typedef struct {
 	const sp_deliver_options *options;
 	sp_fields *fields;
 	sp_aperture_map *map;
-	double mu_factor; /* on all monitor units of the map, from the last dose */
+	sp_mu_map *mu_map; /* of arcs, once their leaves stay where they are */
+	double mu_factor;  /* on all monitor units of the map, from the last dose */
 	sp_error *err;
 } sp_deliver_job;
 

@@ -242,6 +242,22 @@ static sp_status calibrate(sp_deliver_job *j)
 	return SP_OK;
 }
 
+/* Arcs, whose leaves stay from now on: a search over the monitor units alone. Its matrix is made with the first. */
+static sp_status search_mu(sp_deliver_job *j, size_t most_rounds, double max_seconds)
+{
+	sp_plan_session *s = &j->session;
+	sp_status st = SP_OK;
+
+	if (!j->mu_map)
+		st = sp_mu_map_create(&j->mu_map, j->map, s->matrix, j->err);
+	if (st == SP_OK)
+		st = sp_plan_session_search_columns(s, j->mu_map->matrix, j->mu_map->weights, &j->mu_map->map,
+		                                    most_rounds, max_seconds);
+	if (st == SP_OK)
+		j->map->map.weights(j->map, s->plan->weights, j->map->x);
+	return st;
+}
+
 /* The last dose, as exact as wanted; where it breaks a limit that the search thought was met, the monitor units give
  * way, or the search goes on from what is now known; where it keeps them all with room to spare, they take that up. In
  * a conflict of limits the plan that misses them least is the last. */
@@ -274,9 +290,10 @@ static sp_status finish(sp_deliver_job *j, double uncertainty)
 				sp_take_plan_back(j, &best);
 			break;
 		}
-		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK ||
-		    (st = sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 1.0))) != SP_OK)
+		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK)
 			break;
+		st = j->map->speed ? search_mu(j, 0, seconds_left(s, 1.0))
+		                   : sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 1.0));
 	}
 	sp_kept_plan_finish(&best);
 	return st;
@@ -353,9 +370,7 @@ static sp_status search_apertures(sp_deliver_job *j)
 	/* leaves as fast as they may be, then the monitor units that suit them */
 	if ((st = sp_aperture_repair_speed(j->map, j->map->x, j->err)) != SP_OK)
 		return st;
-	j->map->leaves_fixed = true;
-	return s->plan->interrupted ? SP_OK
-	                            : sp_plan_session_search(s, &j->map->map, APERTURE_ROUNDS, seconds_left(s, 0.8));
+	return s->plan->interrupted ? SP_OK : search_mu(j, APERTURE_ROUNDS, seconds_left(s, 0.8));
 }
 
 static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter *matter, sp_device *device)
@@ -421,6 +436,7 @@ sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_pr
 	if (st == SP_OK)
 		st = run(&j, p, matter, device);
 	free(angles);
+	sp_mu_map_destroy(j.mu_map);
 	sp_aperture_map_destroy(j.map);
 	sp_fields_destroy(j.fields);
 	if (st == SP_OK) {
