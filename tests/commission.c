@@ -127,7 +127,7 @@ static void measure(sp_measured *m, const rig *r, const sp_machine *hidden, uint
 static const struct {
 	sp_fit_number number;
 	double hidden;
-} differences[] = {{SP_FIT_ELECTRON_MEV, 6.3}, {SP_FIT_SPOT_X, 2.3},       {SP_FIT_SPOT_Y, 2.6},
+} differences[] = {{SP_FIT_ELECTRON_MEV, 6.3}, {SP_FIT_SPOT_X, 2.6},       {SP_FIT_SPOT_Y, 2.9},
                    {SP_FIT_SHARE, 0.06},       {SP_FIT_FLUENCE_50, 1.02},  {SP_FIT_FLUENCE_100, 1.05},
                    {SP_FIT_LEAF_GAP, 2.1},     {SP_FIT_TRANSMISSION, 0.02}};
 

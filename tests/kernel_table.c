@@ -29,7 +29,7 @@ static void weights_come_back(void **state)
 	assert_int_equal(sp_pencil_rings_create(&rings, low, high, SP_KERNEL_DEPTHS, NULL), SP_OK);
 	for (size_t d = 0; d < SP_KERNEL_DEPTHS; d++) {
 		double z = 0.5 * (low[d] + high[d]), total = 5e-12 * exp(-0.004 * z), *dose;
-		const double share[G] = {0.4 - 5e-4 * z, 0.3, 0.1 + 1e-4 * z, 0.0, 0.05 + 4e-4 * z, 0.15};
+		const double share[G] = {0.4 - 5e-4 * z, 0.2, 0.1, 0.1 + 1e-4 * z, 0.0, 0.05 + 4e-4 * z, 0.1, 0.05};
 
 		dose = rings.dose_gy_cm2 + d * (rings.n_radii + 1);
 		for (int g = 0; g < G; g++) {
@@ -49,7 +49,7 @@ static void weights_come_back(void **state)
 	assert_near(t.depth_mm[104], 400.0, 1e-9);
 	for (size_t d = 1; d < SP_KERNEL_DEPTHS; d++) {
 		double z = t.depth_mm[d], total = 5e-12 * exp(-0.004 * z), sum = 0.0;
-		const double share[G] = {0.4 - 5e-4 * z, 0.3, 0.1 + 1e-4 * z, 0.0, 0.05 + 4e-4 * z, 0.15};
+		const double share[G] = {0.4 - 5e-4 * z, 0.2, 0.1, 0.1 + 1e-4 * z, 0.0, 0.05 + 4e-4 * z, 0.1, 0.05};
 
 		assert_near(t.total_gy_cm2[d] / total, 1.0, 1e-12);
 		for (int g = 0; g < G; g++) {

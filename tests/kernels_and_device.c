@@ -1,10 +1,10 @@
 /* One physics in both engines: the pencil kernels, which the transport on the host makes, hold at each depth the dose
- * that the transport on the device finds for the same spectrum in water. */
+ * that the transport on the device finds for the same spectrum in water, in the whole plane and within a square round
+ * the pencil, which is the dose in the middle of a field of that size. */
 #include "mc.h"
 #include "pencil_internal.h"
 
-#include "shared/mc.h"
-
+#include "machine_spectrum.h"
 #include "shared/mc.h"
 
 #include <math.h>
@@ -21,8 +21,24 @@ enum { ACROSS = 50, DOWN = 40, SLABS = 100, BATCHES = 20, HISTORIES = 16384 };
 #define SLAB_MM 4.0
 #define GRAY_G_PER_MEV 1.602176634e-10
 
-/* Dose integrated over the plane (Gy cm2 for one photon) in each slab, and its sigma. */
-static void on_the_device(double dose[SLABS], double sigma[SLABS], const char *spectrum_name)
+#define PLANE_MM 2000.0
+
+/* Those of a file's name, or of a machine on its axis. */
+static void choose_spectrum(sp_spectrum *out, const char *name, const sp_matter *matter)
+{
+	sp_machine *machine;
+	sp_error err = {0};
+
+	if (sp_spectrum_read(out, name, NULL) == SP_OK)
+		return;
+	if (sp_machine_read(&machine, name, &err) != SP_OK ||
+	    sp_machine_spectrum_make(out, &machine->source.spectrum, 0.0, matter, &err) != SP_OK)
+		fail_msg("%s", err.text);
+	sp_machine_destroy(machine);
+}
+
+/* Dose integrated over a square (Gy cm2 for one photon) in each slab, and its sigma. */
+static void on_the_device(double dose[SLABS], double sigma[SLABS], const char *spectrum_name, double side_mm)
 {
 	static float density[ACROSS * ACROSS * DOWN];
 	static uint8_t material[ACROSS * ACROSS * DOWN];
@@ -33,7 +49,7 @@ static void on_the_device(double dose[SLABS], double sigma[SLABS], const char *s
 	                           .direction = {0.0, 0.0, 1.0}};
 	const sp_mc_opening opening = {.half_x_mm = 0.5, .half_y_mm = 0.5, .weight = 1.0};
 	const sp_mc_options options = {.seed = 3, .batch_histories = HISTORIES};
-	const sp_grid tally = {{1, 1, SLABS}, {2000.0, 2000.0, SLAB_MM}, {0.0, 0.0, 0.5 * SLAB_MM}};
+	const sp_grid tally = {{1, 1, SLABS}, {side_mm, side_mm, SLAB_MM}, {0.0, 0.0, 0.5 * SLAB_MM}};
 	sp_mc_matter where = {{{ACROSS, ACROSS, DOWN}, {40.0, 40.0, 20.0}, {-980.0, -980.0, 10.0}}, density, material};
 	sp_device *d = NULL;
 	sp_matter *m = NULL;
@@ -42,9 +58,9 @@ static void on_the_device(double dose[SLABS], double sigma[SLABS], const char *s
 	sp_mc *mc = NULL;
 	sp_mc_sums s;
 
-	if (sp_device_open(&d, NULL, &err) != SP_OK || sp_matter_create(&m, NULL, &err) != SP_OK ||
-	    sp_spectrum_read(&spectrum, spectrum_name, &err) != SP_OK)
+	if (sp_device_open(&d, NULL, &err) != SP_OK || sp_matter_create(&m, NULL, &err) != SP_OK)
 		fail_msg("%s", err.text);
+	choose_spectrum(&spectrum, spectrum_name, m);
 	for (size_t v = 0; v < sizeof material; v++) {
 		density[v] = 1.0f;
 		material[v] = (uint8_t)sp_matter_find(m, "water");
@@ -73,22 +89,25 @@ static void on_the_device(double dose[SLABS], double sigma[SLABS], const char *s
 	sp_device_close(d);
 }
 
-/* Mean of the table's total over a slab, whose edges are on its steps. */
-static double in_kernels(const sp_pencil_table *t, size_t slab)
+/* The table's mean over a slab, whose edges are on its steps. */
+static double in_kernels(const sp_pencil_table *t, size_t slab, double side_mm)
 {
 	const size_t steps = (size_t)(SLAB_MM / SP_PENCIL_TABLE_STEP_MM + 0.5);
 	double sum = 0.0;
 
 	for (size_t i = 0; i <= steps; i++)
-		for (size_t g = 0; g < t->n_gaussians; g++)
-			sum += (double)t->weight[(slab * steps + i) * t->n_gaussians + g] *
+		for (size_t g = 0; g < t->n_gaussians; g++) {
+			const double inside = erf(0.5 * side_mm / (sqrt(2.0) * t->sigma_mm[g]));
+
+			sum += (double)t->weight[(slab * steps + i) * t->n_gaussians + g] * inside * inside *
 			       (i == 0 || i == steps ? 0.5 : 1.0);
+		}
 	return sum / (double)steps;
 }
 
 /* The table's own uncertainty is 0.3 % a depth, the device's 0.1 to 0.3 %. The first 8 mm are left out: there electrons
  * stopped at 0.2 MeV on the device and at 0.05 MeV on the host differ by up to 0.7 %. */
-static void both_engines_agree_on(const char *name)
+static void both_engines_agree_on(const char *name, double side_mm)
 {
 	double dose[SLABS], sigma[SLABS], mean = 0.0, worst = 0.0;
 	sp_pencil_table t;
@@ -96,20 +115,20 @@ static void both_engines_agree_on(const char *name)
 
 	if (sp_pencil_table_read(&t, name, &err) != SP_OK)
 		fail_msg("%s", err.text);
-	on_the_device(dose, sigma, name);
+	on_the_device(dose, sigma, name, side_mm);
 	for (size_t i = 2; i < SLABS - 1; i++) {
-		double kernels = in_kernels(&t, i), off = dose[i] / kernels - 1.0;
+		double kernels = in_kernels(&t, i, side_mm), off = dose[i] / kernels - 1.0;
 
 		mean += off / (SLABS - 3);
 		worst = fabs(off) > fabs(worst) ? off : worst;
 		assert_true(sigma[i] < 0.006 * kernels);
 		if (!(fabs(off) < 3.5 * hypot(sigma[i] / kernels, 0.003)))
-			fail_msg("%s, %g to %g mm deep: the device finds %+.2f %%, sigma %.2f %%", name,
-			         SLAB_MM * (double)i, SLAB_MM * (double)(i + 1), 100.0 * off,
+			fail_msg("%s within %g mm, %g to %g mm deep: the device finds %+.2f %%, sigma %.2f %%", name,
+			         side_mm, SLAB_MM * (double)i, SLAB_MM * (double)(i + 1), 100.0 * off,
 			         100.0 * sigma[i] / kernels);
 	}
-	print_message("%s: device over kernels %+.2f %% on average, %+.2f %% at most\n", name, 100.0 * mean,
-	              100.0 * worst);
+	print_message("%s within %g mm: device over kernels %+.2f %% on average, %+.2f %% at most\n", name, side_mm,
+	              100.0 * mean, 100.0 * worst);
 	assert_true(fabs(mean) < 0.003);
 	sp_pencil_table_finish(&t);
 }
@@ -117,12 +136,21 @@ static void both_engines_agree_on(const char *name)
 static void a_6_mv_spectrum(void **state)
 {
 	(void)state;
-	both_engines_agree_on("mohan6");
+	both_engines_agree_on("mohan6", PLANE_MM);
+	both_engines_agree_on("mohan6", 30.0);
+}
+
+/* Electrons of 10 MV get farther: Gaussians with none between 4 and 17 mm had 1.3 % too little here. */
+static void a_10_mv_spectrum_in_a_small_field(void **state)
+{
+	(void)state;
+	both_engines_agree_on("generic-10mv", 32.0);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_6_mv_spectrum)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_6_mv_spectrum),
+	                                   cmocka_unit_test(a_10_mv_spectrum_in_a_small_field)};
 
 	return cmocka_run_group_tests_name("kernels and device", tests, NULL, NULL);
 }

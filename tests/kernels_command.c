@@ -41,10 +41,10 @@ static void a_table_says_how_to_make_it_again(void **state)
 
 	(void)state;
 	assert_int_equal(run("--spectrum mohan6 --histories 3000 --seed 4 -o kernels-test.csv", false), 0);
-	assert_says("kernels-test.csv: 105 depths, 6 Gaussians");
+	assert_says("kernels-test.csv: 105 depths, 8 Gaussians");
 	read_file(first, sizeof first, "kernels-test.csv");
 	assert_non_null(strstr(first, "\n# spineplan kernels --spectrum mohan6 --histories 3000 --seed 4 -o TABLE\n"));
-	rows = strstr(first, "\nsigma_mm,total,0.5,1.5,");
+	rows = strstr(first, "\nsigma_mm,total,0.4,1,2.1,");
 	assert_non_null(rows);
 	for (const char *c = rows + 1; *c; c++)
 		lines += *c == '\n';

@@ -5,7 +5,7 @@
 
 #include "reference_water.h"
 
-#define SP_KERNEL_GAUSSIANS 6
+#define SP_KERNEL_GAUSSIANS 8
 
 typedef struct {
 	size_t n_depths;
