@@ -22,8 +22,8 @@ static const char help[] =
         "      --dose-gy D        prescription; default: that of --protocol, else the case's\n"
         "      --boost NAME:D     simultaneous integrated boost: D Gy to structure NAME (or a role: gtv) within the "
         "target\n"
-        "      --technique T      fluence: weights of bixels, not deliverable on a machine (default); imrt: step and\n"
-        "                         shoot; vmat: arcs. The last dose of these two is Monte Carlo of the control points\n"
+        "      --technique T      imrt: step and shoot (default with --protocol); vmat: arcs; their last dose is Monte\n"
+        "                         Carlo. fluence: not deliverable (default without --protocol)\n"
         "      --segments N       imrt: most segments (default 7 a beam)\n"
         "      --one-collimator   imrt: one field a beam; default: also one with the collimator 90 degrees on\n"
         "      --arcs N           vmat: 1 to 3 (default 2)\n"
@@ -107,7 +107,7 @@ static bool finds_unheeded(char *option, const char **needs, const sp_plan_argum
 	           {"l", "--technique imrt or vmat", a->deliver},
 	           {"b", "fluence plans and --technique imrt; arcs run between the angles of --arc",
 	            !(a->deliver && technique == SP_BEAM_VMAT)},
-	           {"P", "fluence plans; --technique imrt and vmat weigh by --target-weight", !a->deliver},
+	           {"P", "--technique fluence; imrt and vmat weigh by --target-weight", !a->deliver},
 	           {"N", "--robust", a->robust != NULL}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -277,6 +277,10 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 	a->case_path = argv[optind];
 	if ((missing = sp_earlier_incomplete(&a->earlier)))
 		return sp_command_usage("plan", "%s", missing);
+	if (a->given['p'] && !a->given['t']) { /* a protocol is for treatment */
+		a->deliver = true;
+		a->delivery.technique = SP_BEAM_IMRT;
+	}
 	if (a->robust && a->earlier.path)
 		return sp_command_usage("plan", "--robust and --earlier cannot be planned for together yet");
 	if (a->robust && a->plan.montecarlo)
@@ -289,7 +293,8 @@ int sp_plan_parse(sp_plan_arguments *a, int argc, char **argv)
 	if (a->deliver && a->plan.montecarlo)
 		return sp_command_usage("plan",
 		                        "--technique imrt and vmat search with the pencil beam's matrix and have Monte "
-		                        "Carlo doses anyway: leave out --engine mc");
+		                        "Carlo doses anyway: leave out --engine mc, or say --technique "
+		                        "fluence");
 	if (finds_unheeded(&unheeded, &needs, a))
 		return sp_command_usage("plan", "--%s is for %s", sp_option_name(options, unheeded), needs);
 	if (arc_crosses_stop(a->delivery.arc_deg))

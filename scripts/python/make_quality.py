@@ -87,7 +87,7 @@ def evaluation(case, protocol, folder, program, options, cases=None, technique='
     """The evaluation kept, or that of a plan made now; NoPlan where there is no time left or no plan came of it."""
     stem = f'{case}.{protocol}' + ('' if technique == 'fluence' else f'.{technique}')
     kept, plan = folder / f'{stem}.json', folder / f'{stem}.h5'
-    words = ['--protocol', protocol, *(() if technique == 'fluence' else ('--technique', technique)), *options]
+    words = ['--protocol', protocol, '--technique', technique, *options]
     if kept.exists():
         told = json.loads(kept.read_text())
         made_with = told.get('quality_options')

@@ -93,9 +93,11 @@ def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thora
 
 
 def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
-    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--bixel-mm', 5, '--protocol', 'sbrt-30gy-5fx',
-               '--json')
+    """And with a protocol it can be delivered where nothing else is said."""
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx', '--uncertainty',
+               '5%', '--json')
     assert done.returncode == 0, done.stderr
+    assert run(spineplan, 'check', tmp_path / 'plan.h5').returncode == 0
     for said in (done.stdout, run(spineplan, 'evaluate', tmp_path / 'plan.h5', '--json').stdout):
         prescription = json.loads(said)['prescription']
         assert (prescription['dose_gy'], prescription['fractions']) == (30.0, 5)

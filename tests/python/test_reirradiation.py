@@ -94,7 +94,8 @@ limits:
   - {structure: role:cord, metric: D0.03cc, at_most: 4, hard: yes, source: "own"}
   - {structure: role:target, metric: D98%, at_least: 20, hard: yes, source: "own"}
 """)
-    done = run('plan', folder / 'case.h5', '-o', tmp_path / 'plan.h5', *SETTINGS, '--protocol', tmp_path / 'own.yaml')
+    done = run('plan', folder / 'case.h5', '-o', tmp_path / 'plan.h5', *SETTINGS, '--protocol', tmp_path / 'own.yaml',
+               '--technique', 'fluence')
     assert done.returncode == 1
     said = next(line for line in done.stderr.splitlines() if 'NOT a plan to use' in line)
     assert 'cannot be held together' in said and ('D0.03cc' in said or 'D98' in said)

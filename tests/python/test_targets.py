@@ -106,7 +106,7 @@ def test_a_protocol_needs_only_tumour_cord_and_body(tmp_path):
             if role.attrs['role'] in ('cord', b'cord'):
                 del role.attrs['role']
     done = subprocess.run([SPINEPLAN, 'plan', case, '--protocol', 'sc24-24gy-2fx', '-o', tmp_path / 'plan.h5', '--grid-mm', '4',
-                           '--bixel-mm', '6', '--json'], capture_output=True, text=True, timeout=300, check=False)
+                           '--bixel-mm', '6', '--technique', 'fluence', '--json'], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     evaluation = json.loads(done.stdout)
     assert evaluation['prescription'] | {'protocol_title': None} == {
@@ -153,7 +153,8 @@ def test_a_protocol_may_have_a_boost(tmp_path):
     subprocess.run([SPINEPLAN, '-q', 'phantom', 'thoracic-spine', '--voxel-mm', '4x4x4', '-o', case], check=True)
     text = ('name: own-24gy-2fx\ntitle: t\nsource: in-house\ndose_gy: 24\nfractions: 2\n'
             'boost: {structure: %s, dose_gy: %s}\ntables: [cord-sbrt]\n')
-    command = [SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--protocol', own, '--grid-mm', '6', '--bixel-mm', '10', '--max-time', '1']
+    command = [SPINEPLAN, 'plan', case, '-o', tmp_path / 'plan.h5', '--protocol', own, '--grid-mm', '6', '--bixel-mm', '10', '--max-time',
+               '1', '--technique', 'fluence']
     for structure, dose, options, sentence in (('role:gtv', 20, (), 'expected more than the prescription of 24'),
                                                ('role:hardware', 27, (), 'of which the case has none'),
                                                ('role:nose', 27, (), "'role:nose' is no role"), ('role:gtv', 27, (), None),
