@@ -20,7 +20,7 @@
 #include "pencil_spread.h"
 
 #ifndef GAUSSIANS
-#define GAUSSIANS 6
+#define GAUSSIANS 8
 #endif
 #ifndef PLACES
 #define PLACES 24 /* most lattice columns, and rows, that one voxel looks at; a multiple of 8 */

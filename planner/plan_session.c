@@ -126,7 +126,7 @@ static sp_status whole_dose(sp_plan_session *s, const double *weights, const flo
 	plan->dose_seconds += sp_clock_seconds() - before;
 	if (st != SP_OK) /* plan->dose_gy is of no weights now */
 		return st;
-	if (!s->by_map) { /* a map's are no bixels' */
+	if (!s->by_map) { /* a map's may be of other columns than the bixels */
 		memcpy(s->dose_weights, weights, bytes);
 		s->dose_is_whole = everywhere || !s->judged || s->dose || s->mc;
 	}

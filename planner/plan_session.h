@@ -44,7 +44,7 @@ typedef struct sp_plan_session {
 	size_t n_kept, kept_capacity;
 	bool restart;         /* of penalties: the limits have moved far */
 	bool near_end;        /* only the search's own end is still to come */
-	double *dose_weights; /* those that plan->dose_gy is of, whole */
+	double *dose_weights; /* those that plan->dose_gy is of, whole; of searches without a map */
 	bool dose_is_whole;
 	unsigned char *judged; /* voxels whose dose corrections need; NULL: all */
 	/* the last weights that held all hard limits as judged, and the rows' doses by them; searches without a map */

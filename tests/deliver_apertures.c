@@ -21,30 +21,38 @@ typedef struct {
 	sp_aperture_map *map;
 } rig;
 
-/* A field of 60 x 40 mm in bixels of 5 mm; two intervals between three states, or one segment a state. */
-static void make_rig(rig *r, bool turned, bool moves)
+/* n fields over one beam, of 60 x 40 mm in bixels of 5 mm; two intervals between three states, or one segment a state.
+ */
+static void make_fields(rig *r, size_t n, bool turned, bool moves)
 {
 	const sp_beam_setup setup = {40.0, 30.0, 0.0, {1, 2, 3}};
 	sp_error err = {0};
-	sp_field *f;
 
 	assert_int_equal(sp_machine_read(&r->machine, "generic-6mv", &err), SP_OK);
 	assert_int_equal(sp_beam_set_rectangle(&r->bixels, &setup, 1000, "HFS", 5, (double[]){-25, 35, -20, 20}, &err),
 	                 SP_OK);
-	assert_int_equal(sp_fields_create(&r->fields, r->machine, r->bixels, 1, &err), SP_OK);
-	f = &r->fields->fields[0];
-	assert_int_equal(sp_field_make(f, 3, moves ? 2 : 3, &err), SP_OK);
-	f->turned = turned;
-	f->moves = moves;
-	f->gantry_turn = moves;
-	for (size_t k = 0; k < f->n_intervals; k++)
-		f->intervals[k] = (sp_interval){.gantry_deg = 40.0 + (moves ? 2.0 * (double)k : 0.0),
-		                                .from = k,
-		                                .to = moves ? k + 1 : k,
-		                                .travel_deg = moves ? 2.0 : 0.0,
-		                                .least_mu = 1.0};
+	assert_int_equal(sp_fields_create(&r->fields, r->machine, r->bixels, n, &err), SP_OK);
+	for (size_t i = 0; i < n; i++) {
+		sp_field *f = &r->fields->fields[i];
+
+		assert_int_equal(sp_field_make(f, 3, moves ? 2 : 3, &err), SP_OK);
+		f->turned = turned;
+		f->moves = moves;
+		f->gantry_turn = moves;
+		for (size_t k = 0; k < f->n_intervals; k++)
+			f->intervals[k] = (sp_interval){.gantry_deg = 40.0 + (moves ? 2.0 * (double)k : 0.0),
+			                                .from = k,
+			                                .to = moves ? k + 1 : k,
+			                                .travel_deg = moves ? 2.0 : 0.0,
+			                                .least_mu = 1.0};
+	}
 	assert_int_equal(sp_fields_complete(r->fields, &err), SP_OK);
 	assert_int_equal(sp_aperture_map_create(&r->map, r->fields, 1.0, &err), SP_OK);
+}
+
+static void make_rig(rig *r, bool turned, bool moves)
+{
+	make_fields(r, 1, turned, moves);
 }
 
 static void finish_rig(rig *r)
@@ -503,46 +511,52 @@ static void monitor_units_alone_give_the_dose_of_their_apertures(void **state)
 	rig r;
 	sp_influence *whole;
 	sp_mu_map *m;
-	double *weights, mu[2], x[2] = {4.0, 50.0}, gradient[2] = {0};
+	sp_field *second;
+	double *weights, mu[4], x[4] = {4.0, 9.0, 0.0, 50.0}, gradient[4] = {0};
 	float by_bixels[7], by_mu[7];
 	sp_error err = {0};
 
 	(void)state;
 	if (sp_device_open(&d, NULL, &err) != SP_OK)
 		fail_msg("%s", err.text);
-	make_rig(&r, true, true);
+	make_fields(&r, 2, true, true);
 	set_ragged(&r);
+	second = &r.fields->fields[1];
+	second->intervals[0].least_mu = 2.0;
+	second->intervals[1].most_mu = 20.0;
+	for (size_t s = 0; s < second->n_states; s++)
+		for (size_t k = 0; k < second->n_pairs; k++)
+			sp_aperture_set_leaves(r.map, r.map->x, 1, s, k, -3.1 - 1.1 * (double)s, 2.3 + 0.9 * (double)k);
 	r.map->output = 0.93;
 	r.map->mu_price = 0.25;
-	r.fields->fields[0].intervals[1].most_mu = 20.0;
 	weights = calloc(r.bixels->n_bixels, sizeof *weights);
 	whole = staircase(d, r.bixels->n_bixels);
 	assert_int_equal(sp_mu_map_create(&m, r.map, whole, &err), SP_OK);
-	assert_int_equal(m->map.n, 2);
+	assert_int_equal(m->map.n, 4);
 	assert_true(m->map.start[0] == 2.0 && m->map.start[1] == 4.0); /* 3 and 5 MU, 1 at least */
 
-	/* other monitor units than those at hand, the second held at its most */
+	/* other monitor units than those at hand, the last held at its most */
 	m->map.weights(m, mu, x);
-	assert_true(mu[0] == 5.0 && mu[1] == 20.0);
+	assert_true(mu[0] == 5.0 && mu[1] == 10.0 && mu[2] == 2.0 && mu[3] == 20.0);
 	multiply(by_mu, m->matrix, d, mu);
 	m->map.settle(m, x);
-	assert_true(x[0] == 4.0 && x[1] == 19.0);
+	assert_true(x[0] == 4.0 && x[1] == 9.0 && x[2] == 0.0 && x[3] == 19.0);
 	m->map.shown(m, x);
 	r.map->map.weights(r.map, weights, r.map->x);
 	multiply(by_bixels, whole, d, weights);
 	for (int k = 0; k < 7; k++)
 		assert_true(by_bixels[k] > 0.0f && fabsf(by_mu[k] - by_bixels[k]) <= 1e-4f * by_bixels[k]);
 
-	/* the second cannot grow, but fall */
-	m->map.pull_back(m, gradient, x, (double[]){-3.0, -3.0}, false);
-	assert_true(gradient[0] == -3.0 && gradient[1] == 0.0);
-	m->map.pull_back(m, gradient, x, (double[]){3.0, 3.0}, false);
-	assert_true(gradient[0] == 3.0 && gradient[1] == 3.0);
-	m->map.pull_back(m, gradient, x, (double[]){3.0, 3.0}, true);
-	assert_true(gradient[0] == 3.0 && gradient[1] == 3.0);
-	gradient[0] = gradient[1] = 0.0;
-	assert_true(m->map.cost(m, x, gradient, NULL) == 0.25 * 23.0);
-	assert_true(gradient[0] == 0.25 && gradient[1] == 0.25);
+	/* the last cannot grow, but fall */
+	m->map.pull_back(m, gradient, x, (double[]){-3.0, -2.0, -1.0, -3.0}, false);
+	assert_true(gradient[0] == -3.0 && gradient[1] == -2.0 && gradient[2] == -1.0 && gradient[3] == 0.0);
+	m->map.pull_back(m, gradient, x, (double[]){3.0, 3.0, 3.0, 3.0}, false);
+	assert_true(gradient[0] == 3.0 && gradient[3] == 3.0);
+	m->map.push_absolute(m, mu, x, (double[]){0.5, 1.5, 2.5, 3.5});
+	assert_true(mu[0] == 0.5 && mu[1] == 1.5 && mu[2] == 2.5 && mu[3] == 3.5);
+	memset(gradient, 0, sizeof gradient);
+	assert_true(m->map.cost(m, x, gradient, NULL) == 0.25 * 32.0);
+	assert_true(gradient[0] == 0.25 && gradient[3] == 0.25);
 
 	sp_mu_map_destroy(m);
 	sp_influence_destroy(whole);

@@ -23,7 +23,7 @@ enum { ACROSS = 50, DOWN = 40, SLABS = 100, BATCHES = 20, HISTORIES = 16384 };
 
 #define PLANE_MM 2000.0
 
-/* Those of a file's name, or of a machine on its axis. */
+/* The spectrum of that name, or that of a machine on its axis. */
 static void choose_spectrum(sp_spectrum *out, const char *name, const sp_matter *matter)
 {
 	sp_machine *machine;
@@ -140,7 +140,8 @@ static void a_6_mv_spectrum(void **state)
 	both_engines_agree_on("mohan6", 30.0);
 }
 
-/* Electrons of 10 MV get farther: Gaussians with none between 4 and 17 mm had 1.3 % too little here. */
+/* Electrons of 10 MV get farther: without a Gaussian between 4 and 17 mm there is 1.5 % too
+ * little here. */
 static void a_10_mv_spectrum_in_a_small_field(void **state)
 {
 	(void)state;

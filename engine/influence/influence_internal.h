@@ -65,6 +65,10 @@ void sp_influence_unprepare(sp_influence *m);
 /* A kernel of influence.cl, all built with the options of m. */
 sp_status sp_influence_kernel(cl_kernel *out, sp_influence *m, const char *kernel, sp_error *err);
 
+/* Sums at most most_sums entries at a time (tests take few). */
+sp_status sp_influence_mix_columns_as(sp_influence **out, sp_influence *m, const sp_column_mix *mix, size_t most_sums,
+                                      sp_error *err);
+
 /* Compressed rows on their way into a matrix; messages call them `name` and count rows from first_row. indptr may start
  * above 0: indices and data begin with entry indptr[0]. row_scale and run_length are NULL, or what an earlier matrix
  * had, to get exactly its numbers and runs. */

@@ -7,14 +7,13 @@
 #include "alloc.h"
 #include "shared/influence_part.h"
 
-/* Sums that are held at a time: 64 MB, which a matrix of some hundred columns needs for all of its rows. */
+/* Sums that are held at a time, 64 MB and as much again for their columns. */
 #define MOST_SUMS ((size_t)1 << 24)
 
 typedef struct {
-	float *sums; /* [row of the block][new column] */
+	float *sums; /* [row of the block][new column], and afterwards those above 0 alone */
 	uint64_t *indptr;
 	uint32_t *indices;
-	float *data;
 } block;
 
 static void block_finish(block *b)
@@ -22,16 +21,14 @@ static void block_finish(block *b)
 	free(b->sums);
 	free(b->indptr);
 	free(b->indices);
-	free(b->data);
 }
 
 static sp_status block_init(block *b, size_t n_rows, size_t n_columns, sp_error *err)
 {
 	*b = (block){.sums = sp_alloc_array(n_rows * n_columns, sizeof *b->sums),
 	             .indptr = sp_alloc_array(n_rows + 1, sizeof *b->indptr),
-	             .indices = sp_alloc_array(n_rows * n_columns, sizeof *b->indices),
-	             .data = sp_alloc_array(n_rows * n_columns, sizeof *b->data)};
-	if (b->sums && b->indptr && b->indices && b->data)
+	             .indices = sp_alloc_array(n_rows * n_columns, sizeof *b->indices)};
+	if (b->sums && b->indptr && b->indices)
 		return SP_OK;
 	return sp_fail(err, SP_NO_MEMORY, "no memory to sum columns of %zu rows of the influence matrix", n_rows);
 }
@@ -67,27 +64,38 @@ static sp_status mix_block(block *b, sp_influence *to, void *const arrays[SP_PAR
 #pragma omp parallel for schedule(static)
 	for (size_t i = 0; i < n; i++)
 		sum_row(b->sums + i * columns, arrays, begin + i, mix);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) { /* to the front: entries is never past i * columns + k */
 		for (size_t k = 0; k < columns; k++)
 			if (b->sums[i * columns + k] > 0.0f) {
 				b->indices[entries] = (uint32_t)k;
-				b->data[entries++] = b->sums[i * columns + k];
+				b->sums[entries++] = b->sums[i * columns + k];
 			}
 		b->indptr[i + 1] = entries;
 	}
 	rows.first_row = to->n_rows_filled;
 	rows.indptr = b->indptr;
 	rows.indices = b->indices;
-	rows.data = b->data;
+	rows.data = b->sums;
 	return sp_influence_append_csr(to, &rows, NULL, err);
 }
 
-static sp_status mix_part(sp_influence *to, sp_influence *m, size_t part, const sp_column_mix *mix, sp_error *err)
+/* Rows of a part that are summed at a time: no more than fit `most_sums`, and a part on the device. */
+static size_t rows_at_a_time(const sp_influence *to, size_t n_rows, size_t most_sums)
 {
-	const size_t n = m->parts[part].part.n_rows, fit = MOST_SUMS / (mix->n_columns ? mix->n_columns : 1),
-	             at_a_time = fit < 1   ? 1
-	                         : fit < n ? fit
-	                                   : n;
+	/* at worst each entry is a run of its own: csr.c */
+	const size_t entry_bytes = 10, row_bytes = 8;
+	const size_t fit = most_sums / (to->n_columns ? to->n_columns : 1),
+	             fit_part = sp_influence_part_limit(to->device) / (to->n_columns * entry_bytes + row_bytes);
+	size_t n = fit < fit_part ? fit : fit_part;
+
+	n = n < n_rows ? n : n_rows;
+	return n ? n : 1;
+}
+
+static sp_status mix_part(sp_influence *to, sp_influence *m, size_t part, const sp_column_mix *mix, size_t most_sums,
+                          sp_error *err)
+{
+	const size_t n = m->parts[part].part.n_rows, at_a_time = rows_at_a_time(to, n, most_sums);
 	void *arrays[SP_PART_ARRAYS];
 	block b;
 	sp_status st = block_init(&b, at_a_time, mix->n_columns, err);
@@ -101,7 +109,8 @@ static sp_status mix_part(sp_influence *to, sp_influence *m, size_t part, const 
 	return st;
 }
 
-sp_status sp_influence_mix_columns(sp_influence **out, sp_influence *m, const sp_column_mix *mix, sp_error *err)
+sp_status sp_influence_mix_columns_as(sp_influence **out, sp_influence *m, const sp_column_mix *mix, size_t most_sums,
+                                      sp_error *err)
 {
 	sp_influence *to = NULL;
 	sp_status st;
@@ -113,10 +122,15 @@ sp_status sp_influence_mix_columns(sp_influence **out, sp_influence *m, const sp
 		               m->n_rows_filled, m->n_rows);
 	st = sp_influence_create(&to, m->device, &m->grid, m->rows, m->n_rows, mix->n_columns, err);
 	for (size_t i = 0; st == SP_OK && i < m->n_parts; i++)
-		st = mix_part(to, m, i, mix, err);
+		st = mix_part(to, m, i, mix, most_sums, err);
 	if (st == SP_OK)
 		*out = to;
 	else
 		sp_influence_destroy(to);
 	return st;
+}
+
+sp_status sp_influence_mix_columns(sp_influence **out, sp_influence *m, const sp_column_mix *mix, sp_error *err)
+{
+	return sp_influence_mix_columns_as(out, m, mix, MOST_SUMS, err);
 }

@@ -12,10 +12,10 @@
 
 enum { G = SP_KERNEL_GAUSSIANS };
 
-/* One set for all spectra. A free choice for 6, 10 and 15 MV together took 0.41, 1.0, 2.1, 4.4, 8.8, 26, 66 and 171 mm;
- * with these the centre of round fields is within 0.3 % of the total at all depths. Six widths, without one between
- * 4 and 17 mm, left 1.2 % (10 MV without filter) to 1.7 % (with) at radii of 7 to 20 mm: a field of 30 mm had 1.2 %
- * too little dose. */
+/* One set for all spectra, chosen near what a free search for 6, 10 and 15 MV together took: 0.41, 1.0, 2.1, 4.4, 8.8,
+ * 26, 66 and 171 mm. The centre of round fields is within 0.3 % of the total where depths are taken together,
+ * statistics of a single one make up to 0.7 %. A width between 4 and 17 mm is needed: electrons of 10 MV come to rest
+ * there. */
 const double sp_kernel_sigma_mm[G] = {0.4, 1.0, 2.1, 4.2, 8.3, 25.0, 65.0, 170.0};
 
 /* Distances from a straight edge at which the dose outside is fitted. */

@@ -21,7 +21,7 @@ extern const sp_embedded sp_pencil_kernel_files[]; /* engine/pencil/kernels, emb
 
 /* Gaussians narrower than NARROW_MM are mostly electrons, which see the density near them; those wider than WIDE_MM are
  * scattered photons, which come from far. In between the share grows with the logarithm. */
-#define NARROW_MM 6.0
+#define NARROW_MM 8.5
 #define WIDE_MM 20.0
 
 double sp_pencil_far_share(double sigma_mm)

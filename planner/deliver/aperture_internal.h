@@ -27,8 +27,7 @@ bool sp_aperture_is_at_most(const sp_interval *i, double mu);
 void sp_aperture_settle(void *context, double *x);
 
 /* One pass over all bixels under all leaves. Which of the arrays are there decides what is done: weights are added to;
- * by_weights is the gradient to pull back, by_leaves (as the leaf ends are) and by_mu what it becomes; change and
- * change_mu are pushed forward into weights. */
+ * by_weights is the gradient to pull back, out what it becomes; change is pushed forward into weights. */
 typedef struct {
 	double *weights;
 	const double *by_weights, *change; /* change: of the variables */

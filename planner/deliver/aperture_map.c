@@ -135,9 +135,8 @@ static void pull_back(void *context, double *out, const double *x, const double 
 
 	memset(out, 0, m->fields->n_variables * sizeof *out);
 	sp_aperture_pass_all(m, &(sp_aperture_pass){.by_weights = by_weights, .out = out, .absolute = absolute}, x);
-	if (!absolute)
-		memcpy(m->by_weights, by_weights, m->fields->bixels->n_bixels * sizeof *by_weights);
 	if (!absolute) {
+		memcpy(m->by_weights, by_weights, m->fields->bixels->n_bixels * sizeof *by_weights);
 		keep_gaps(m, x, out);
 		keep_mu(m, x, out);
 	}

@@ -45,12 +45,13 @@ static void pull_back(void *context, double *out, const double *x, const double 
 {
 	const sp_mu_map *m = context;
 
+	(void)absolute; /* then none is below 0 */
 	for (size_t k = 0; k < m->n; k++) {
 		const sp_interval *i = interval_of(m, k);
 
 		/* monitor units at their most cannot grow */
-		out[k] = !absolute && sp_aperture_is_at_most(i, i->least_mu + x[k] + 1e-9) ? fmax(0.0, by_weights[k])
-		                                                                           : by_weights[k];
+		out[k] =
+		        sp_aperture_is_at_most(i, i->least_mu + x[k] + 1e-9) ? fmax(0.0, by_weights[k]) : by_weights[k];
 	}
 }
 
@@ -91,29 +92,26 @@ static void shown(void *context, const double *x)
 /* ---- the columns ---- */
 
 typedef struct {
+	uint32_t bixel, column;
+	float factor;
+} opening;
+
+typedef struct {
 	size_t n, room;
-	uint32_t *bixel, *column;
-	float *factor;
-} triplets;
+	opening *of;
+} openings;
 
-static sp_status add_triplet(triplets *t, size_t bixel, size_t column, double factor, sp_error *err)
+static sp_status add_opening(openings *o, size_t bixel, size_t column, double factor, sp_error *err)
 {
-	size_t room[3] = {t->room, t->room, t->room};
-	sp_status st;
+	sp_status st = sp_grow_array(&o->of, &o->room, o->n + 1, sizeof *o->of, err);
 
-	if ((st = sp_grow_array(&t->bixel, &room[0], t->n + 1, sizeof *t->bixel, err)) != SP_OK ||
-	    (st = sp_grow_array(&t->column, &room[1], t->n + 1, sizeof *t->column, err)) != SP_OK ||
-	    (st = sp_grow_array(&t->factor, &room[2], t->n + 1, sizeof *t->factor, err)) != SP_OK)
-		return st;
-	t->room = room[0];
-	t->bixel[t->n] = (uint32_t)bixel;
-	t->column[t->n] = (uint32_t)column;
-	t->factor[t->n++] = (float)factor;
-	return SP_OK;
+	if (st == SP_OK)
+		o->of[o->n++] = (opening){(uint32_t)bixel, (uint32_t)column, (float)factor};
+	return st;
 }
 
 /* What a course MU of each interval gives each bixel, interval after interval. */
-static sp_status find_openings(triplets *t, const sp_aperture_map *a, sp_error *err)
+static sp_status find_openings(openings *o, const sp_aperture_map *a, sp_error *err)
 {
 	const sp_fields *fields = a->fields;
 	double *change = sp_alloc_array(fields->n_variables, sizeof *change),
@@ -132,7 +130,7 @@ static sp_status find_openings(triplets *t, const sp_aperture_map *a, sp_error *
 			change[variable] = 0.0;
 			for (size_t b = beam->first_bixel; st == SP_OK && b < beam->first_bixel + beam->n_bixels; b++)
 				if (opened[b] > 0.0)
-					st = add_triplet(t, b, variable - fields->n_leaves, opened[b], err);
+					st = add_opening(o, b, variable - fields->n_leaves, opened[b], err);
 		}
 	free(change);
 	free(opened);
@@ -143,32 +141,30 @@ static sp_status make_matrix(sp_mu_map *m, sp_influence *whole, sp_error *err)
 {
 	const size_t n_bixels = sp_influence_columns(whole);
 	size_t *first = sp_alloc_array(n_bixels + 2, sizeof *first);
-	triplets t = {0};
+	openings o = {0};
 	uint32_t *column = NULL;
 	float *factor = NULL;
-	sp_status st = first ? find_openings(&t, m->apertures, err)
+	sp_status st = first ? find_openings(&o, m->apertures, err)
 	                     : sp_fail(err, SP_NO_MEMORY, "no memory for the columns of intervals");
 
 	if (st == SP_OK &&
-	    (!(column = sp_alloc_array(t.n, sizeof *column)) || !(factor = sp_alloc_array(t.n, sizeof *factor))))
+	    (!(column = sp_alloc_array(o.n, sizeof *column)) || !(factor = sp_alloc_array(o.n, sizeof *factor))))
 		st = sp_fail(err, SP_NO_MEMORY, "no memory for the columns of intervals");
 	if (st == SP_OK) {
 		/* first[b + 1] counts up from the first entry of b to that of b + 1 */
-		for (size_t e = 0; e < t.n; e++)
-			first[t.bixel[e] + 2]++;
+		for (size_t e = 0; e < o.n; e++)
+			first[o.of[e].bixel + 2]++;
 		for (size_t b = 2; b < n_bixels + 2; b++)
 			first[b] += first[b - 1];
-		for (size_t e = 0; e < t.n; e++) {
-			const size_t to = first[t.bixel[e] + 1]++;
+		for (size_t e = 0; e < o.n; e++) {
+			const size_t to = first[o.of[e].bixel + 1]++;
 
-			column[to] = t.column[e];
-			factor[to] = t.factor[e];
+			column[to] = o.of[e].column;
+			factor[to] = o.of[e].factor;
 		}
 		st = sp_influence_mix_columns(&m->matrix, whole, &(sp_column_mix){m->n, first, column, factor}, err);
 	}
-	free(t.bixel);
-	free(t.column);
-	free(t.factor);
+	free(o.of);
 	free(first);
 	free(column);
 	free(factor);

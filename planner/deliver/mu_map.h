@@ -1,6 +1,6 @@
 /* Monitor units alone as the variables of the optimiser, for leaves that stay where they are: a matrix with a column
- * for each interval, summed of the bixels that it opens, in place of one for each bixel. Its products cost a tenth and
- * less of those of the whole matrix. */
+ * for each interval, the sum of the bixels that it opens, in place of one for each bixel: a twentieth of the entries.
+ */
 #ifndef SP_MU_MAP_H
 #define SP_MU_MAP_H
 

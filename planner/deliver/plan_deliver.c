@@ -242,17 +242,20 @@ static sp_status calibrate(sp_deliver_job *j)
 	return SP_OK;
 }
 
-/* Arcs, whose leaves stay from now on: a search over the monitor units alone. Its matrix is made with the first. */
-static sp_status search_mu(sp_deliver_job *j, size_t most_rounds, double max_seconds)
+/* Arcs, whose leaves stay from now on: a search over the monitor units alone, in a share of the time that is left. Its
+ * matrix is made with the first. */
+static sp_status search_mu(sp_deliver_job *j, size_t most_rounds, double share)
 {
 	sp_plan_session *s = &j->session;
+	double before = sp_clock_seconds();
 	sp_status st = SP_OK;
 
 	if (!j->mu_map)
 		st = sp_mu_map_create(&j->mu_map, j->map, s->matrix, j->err);
+	s->plan->optimise_seconds += sp_clock_seconds() - before;
 	if (st == SP_OK)
 		st = sp_plan_session_search_columns(s, j->mu_map->matrix, j->mu_map->weights, &j->mu_map->map,
-		                                    most_rounds, max_seconds);
+		                                    most_rounds, seconds_left(s, share));
 	if (st == SP_OK)
 		j->map->map.weights(j->map, s->plan->weights, j->map->x);
 	return st;
@@ -292,7 +295,7 @@ static sp_status finish(sp_deliver_job *j, double uncertainty)
 		}
 		if ((st = sp_deliver_judge(&standing, j, true)) != SP_OK)
 			break;
-		st = j->map->speed ? search_mu(j, 0, seconds_left(s, 1.0))
+		st = j->map->speed ? search_mu(j, 0, 1.0)
 		                   : sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 1.0));
 	}
 	sp_kept_plan_finish(&best);
@@ -370,7 +373,7 @@ static sp_status search_apertures(sp_deliver_job *j)
 	/* leaves as fast as they may be, then the monitor units that suit them */
 	if ((st = sp_aperture_repair_speed(j->map, j->map->x, j->err)) != SP_OK)
 		return st;
-	return s->plan->interrupted ? SP_OK : search_mu(j, APERTURE_ROUNDS, seconds_left(s, 0.8));
+	return s->plan->interrupted ? SP_OK : search_mu(j, APERTURE_ROUNDS, 0.8);
 }
 
 static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter *matter, sp_device *device)
