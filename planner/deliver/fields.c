@@ -9,16 +9,25 @@
 /* Closed leaves wait this far behind the X jaw, which covers the gap between their ends. */
 #define BEYOND_JAW_MM 3.0
 
+sp_status sp_fields_possible(const sp_machine *machine, sp_error *err)
+{
+	if (machine->mlc)
+		return SP_OK;
+	return sp_fail(err, SP_BAD_INPUT,
+	               "machine %s has no multileaf collimator (mlc), which deliverable plans need: --mlc lends one, "
+	               "--technique fluence does without",
+	               machine->name);
+}
+
 sp_status sp_fields_create(sp_fields **out, const sp_machine *machine, const sp_beam_set *bixels, size_t n,
                            sp_error *err)
 {
+	sp_status st;
 	sp_fields *f;
 
 	*out = NULL;
-	if (!machine->mlc)
-		return sp_fail(err, SP_BAD_INPUT,
-		               "machine %s has no multileaf collimator (mlc), which deliverable plans need",
-		               machine->name);
+	if ((st = sp_fields_possible(machine, err)) != SP_OK)
+		return st;
 	if (!(f = sp_alloc_array(1, sizeof *f)) || !(f->fields = sp_alloc_array(n, sizeof *f->fields))) {
 		free(f);
 		return sp_fail(err, SP_NO_MEMORY, "no memory for %zu fields", n);

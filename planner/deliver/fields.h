@@ -67,6 +67,9 @@ static inline size_t sp_field_beam(const sp_fields *fields, size_t i)
 	return fields->fields[i].intervals[0].beam;
 }
 
+/* SP_BAD_INPUT when the machine has no leaves. */
+sp_status sp_fields_possible(const sp_machine *machine, sp_error *err);
+
 /* n fields without states, over the bixels of a matrix; kept pointers must outlive them. SP_BAD_INPUT when the machine
  * has no leaves. */
 sp_status sp_fields_create(sp_fields **out, const sp_machine *machine, const sp_beam_set *bixels, size_t n,

@@ -424,6 +424,10 @@ sp_status sp_plan_deliver(sp_delivered_plan **out, const sp_case *c, const sp_pr
 	*out = NULL;
 	if (!p)
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for a plan");
+	if ((st = sp_fields_possible(machine, err)) != SP_OK) { /* before the fluence is searched */
+		free(p);
+		return st;
+	}
 	if (deliver->technique == SP_BEAM_VMAT) {
 		/* collimator 0: seen from all round, the cord lies along y on average */
 		if (!(angles = sp_alloc_array(arc.n_beams, sizeof *angles))) {

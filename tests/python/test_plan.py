@@ -92,6 +92,13 @@ def test_a_monte_carlo_plan_keeps_its_limits_in_a_recalculation(spineplan, thora
     assert all(limit['value'] <= limit['limit'] * (1.0 + 0.01 + 2 * 0.02) for limit in hard)
 
 
+def test_a_machine_without_leaves_is_refused_before_anything_is_searched(spineplan, thoracic, tmp_path):
+    machine = (DATA.parents[1] / 'engine' / 'beam' / 'machines' / 'generic-6mv.yaml').read_text()
+    (tmp_path / 'jaws.yaml').write_text(''.join(line for line in machine.splitlines(True) if not line.startswith('mlc:')))
+    done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--protocol', 'sc24-24gy-2fx', '--machine', tmp_path / 'jaws.yaml')
+    assert done.returncode == 2 and '--technique fluence' in done.stderr and 'iteration' not in done.stderr
+
+
 def test_a_plan_is_judged_by_the_protocol_that_it_was_made_with(spineplan, thoracic, tmp_path):
     """And with a protocol it can be delivered where nothing else is said."""
     done = run(spineplan, 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--grid-mm', 5, '--protocol', 'sbrt-30gy-5fx', '--uncertainty',
