@@ -481,6 +481,9 @@ static void follow_photon(transport *t, photon_stack *photons, work_space *space
 	if (sites.there == 0)
 		return;
 	kind = choose_interaction(&sites, t, &tables, draw(&r));
+	/* the tables' last interval below the threshold reaches beyond it */
+	if (kind == PAIR && p->energy <= 2.0f * ELECTRON_MEV)
+		kind = COMPTON;
 	{
 		int b = 0, l = 0;
 		photon on = *p;
