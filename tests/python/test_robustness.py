@@ -149,7 +149,7 @@ def test_robust_planning_refuses_what_it_cannot_do(folder):
 def test_apertures_hold_limits_under_set_up_errors(folder):
     """Planned with the matrix's rows in scenarios; looked at with jaws and leaves as the displaced patient sees them."""
     done = run('plan', folder / 'case.h5', '-o', folder / 'held.h5', '--grid-mm', 4, '--beams', '120,150,210,240',
-               '--technique', 'imrt', '--segments', 16, '--uncertainty', '4%', '--robust', '2mm', '--json')
+               '--technique', 'imrt', '--segments', 16, '--uncertainty', '2%', '--robust', '2mm', '--json')
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)['robust']
     told = next(r for r in said['limits'] if r['structure'] == 'SpinalCord')
@@ -160,4 +160,5 @@ def test_apertures_hold_limits_under_set_up_errors(folder):
     assert seen['engine'].startswith("the plan's")
     cord = next(r for r in seen['limits'] if r['structure'] == 'SpinalCord' and r['metric'] == 'D0.03cc_Gy')
     assert cord['worst'] > cord['nominal'] + 0.3
-    assert cord['worst'] == pytest.approx(told['worst'], abs=0.5)  # the other way to compute it, with the last dose's noise
+    # the other way to compute it, with the last dose's noise: +0.2 and +0.1 Gy for two seeds
+    assert cord['worst'] == pytest.approx(told['worst'], abs=0.4)
