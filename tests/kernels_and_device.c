@@ -140,8 +140,7 @@ static void a_6_mv_spectrum(void **state)
 	both_engines_agree_on("mohan6", 30.0);
 }
 
-/* Electrons of 10 MV get farther: without a Gaussian between 4 and 17 mm there is 1.5 % too
- * little here. */
+/* Electrons of 10 MV get farther: without a Gaussian between 4 and 17 mm 1.5 % is missing here. */
 static void a_10_mv_spectrum_in_a_small_field(void **state)
 {
 	(void)state;

@@ -59,7 +59,7 @@ static sp_status mix_block(block *b, sp_influence *to, void *const arrays[SP_PAR
 {
 	const size_t columns = mix->n_columns;
 	uint64_t entries = 0;
-	sp_csr_rows rows = {.name = "influence matrix", .n_rows = n};
+	sp_status st = SP_OK;
 
 #pragma omp parallel for schedule(static)
 	for (size_t i = 0; i < n; i++)
@@ -72,33 +72,28 @@ static sp_status mix_block(block *b, sp_influence *to, void *const arrays[SP_PAR
 			}
 		b->indptr[i + 1] = entries;
 	}
-	rows.first_row = to->n_rows_filled;
-	rows.indptr = b->indptr;
-	rows.indices = b->indices;
-	rows.data = b->sums;
-	return sp_influence_append_csr(to, &rows, NULL, err);
-}
-
-/* Rows of a part that are summed at a time: no more than fit `most_sums`, and a part on the device. */
-static size_t rows_at_a_time(const sp_influence *to, size_t n_rows, size_t most_sums)
-{
-	/* at worst each entry is a run of its own: csr.c */
-	const size_t entry_bytes = 10, row_bytes = 8;
-	const size_t fit = most_sums / (to->n_columns ? to->n_columns : 1),
-	             fit_part = sp_influence_part_limit(to->device) / (to->n_columns * entry_bytes + row_bytes);
-	size_t n = fit < fit_part ? fit : fit_part;
-
-	n = n < n_rows ? n : n_rows;
-	return n ? n : 1;
+	for (size_t row = 0, fit; st == SP_OK && row < n; row += fit) {
+		fit = sp_csr_rows_of_part(to->device, b->indptr, row, n);
+		st = sp_influence_append_csr(to,
+		                             &(sp_csr_rows){.name = "influence matrix",
+		                                            .first_row = to->n_rows_filled,
+		                                            .n_rows = fit,
+		                                            .indptr = b->indptr + row,
+		                                            .indices = b->indices + b->indptr[row],
+		                                            .data = b->sums + b->indptr[row]},
+		                             NULL, err);
+	}
+	return st;
 }
 
 static sp_status mix_part(sp_influence *to, sp_influence *m, size_t part, const sp_column_mix *mix, size_t most_sums,
                           sp_error *err)
 {
-	const size_t n = m->parts[part].part.n_rows, at_a_time = rows_at_a_time(to, n, most_sums);
+	const size_t n = m->parts[part].part.n_rows, fit = most_sums / (mix->n_columns ? mix->n_columns : 1),
+	             at_a_time = fit ? fit : 1;
 	void *arrays[SP_PART_ARRAYS];
 	block b;
-	sp_status st = block_init(&b, at_a_time, mix->n_columns, err);
+	sp_status st = block_init(&b, at_a_time < n ? at_a_time : n, mix->n_columns, err);
 
 	if (st == SP_OK && (st = sp_influence_host(arrays, m, part, err)) == SP_OK) {
 		for (size_t row = 0; st == SP_OK && row < n; row += at_a_time)
