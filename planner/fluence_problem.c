@@ -80,6 +80,21 @@ static sp_status geud_at(sp_fluence_problem *p, sp_geud_part *g, float step, geu
 	return st;
 }
 
+/* A cost of a mean dose and its derivatives by that dose. */
+typedef struct {
+	double value, slope, curvature;
+} mean_cost;
+
+static mean_cost cost_of_mean(const sp_term_state *t, double mean_gy)
+{
+	const double weight = t->is_limit ? t->penalty : t->term->weight;
+	const double miss = fmax(0.0, mean_gy - t->term->dose_gy + t->inset_gy + t->sum_shift_gy);
+
+	if (t->term->kind == SP_MEAN_DOSE)
+		return (mean_cost){weight * mean_gy, weight, 0.0};
+	return (mean_cost){weight * miss * miss, 2.0 * weight * miss, miss > 0.0 ? 2.0 * weight : 0.0};
+}
+
 /* Objectives, limits, slope and curvature at a step along the line. */
 static sp_status cost_at(sp_fluence_problem *p, double step, double out[SP_COST_SUMS])
 {
@@ -97,16 +112,11 @@ static sp_status cost_at(sp_fluence_problem *p, double step, double out[SP_COST_
 	for (size_t k = 0; k < p->n_means; k++) {
 		const sp_mean_part *m = &p->means[k];
 		double mean = m->here_gy + step * m->along_gy;
-		double miss = mean - m->term->term->dose_gy + m->term->inset_gy + m->term->sum_shift_gy;
+		mean_cost cost = cost_of_mean(m->term, mean);
 
-		if (!m->term->is_limit) {
-			out[0] += m->term->term->weight * mean;
-			out[2] += m->term->term->weight * m->along_gy;
-		} else if (miss > 0.0) {
-			out[1] += m->term->penalty * miss * miss;
-			out[2] += 2.0 * m->term->penalty * miss * m->along_gy;
-			out[3] += 2.0 * m->term->penalty * m->along_gy * m->along_gy;
-		}
+		out[m->term->is_limit ? 1 : 0] += cost.value;
+		out[2] += cost.slope * m->along_gy;
+		out[3] += cost.curvature * m->along_gy * m->along_gy;
 	}
 	for (size_t k = 0; k < p->n_geuds; k++) {
 		geud_cost cost;
@@ -149,11 +159,10 @@ static sp_status gradient_here(sp_fluence_problem *p, gsl_vector *gradient)
 		gsl_vector_set(gradient, j, p->column_floats[j]);
 	for (size_t k = 0; k < p->n_means; k++) {
 		const sp_mean_part *m = &p->means[k];
-		double miss = m->here_gy - m->term->term->dose_gy + m->term->inset_gy + m->term->sum_shift_gy;
-		double factor = m->term->is_limit ? 2.0 * m->term->penalty * fmax(0.0, miss) : m->term->term->weight;
+		double slope = cost_of_mean(m->term, m->here_gy).slope;
 
 		for (size_t j = 0; j < p->n_columns; j++)
-			*gsl_vector_ptr(gradient, j) += factor * m->column[j];
+			*gsl_vector_ptr(gradient, j) += slope * m->column[j];
 	}
 	return SP_OK;
 }

@@ -36,6 +36,7 @@ static const char *const kind_names[] = {
         [SP_SQUARED_UNDERDOSE] = "squared_underdose",
         [SP_SQUARED_DEVIATION] = "squared_deviation",
         [SP_MEAN_DOSE] = "mean_dose",
+        [SP_MEAN_OVERDOSE] = "mean_overdose",
         [SP_GEUD] = "geud",
         [SP_DVH_MAX] = "dvh_max",
         [SP_DVH_MIN] = "dvh_min",

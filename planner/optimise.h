@@ -10,6 +10,7 @@ typedef enum {
 	SP_SQUARED_UNDERDOSE, /* mean over the volume of max(0, dose - d)^2 */
 	SP_SQUARED_DEVIATION, /* mean of (d - dose)^2 */
 	SP_MEAN_DOSE,         /* mean dose */
+	SP_MEAN_OVERDOSE,     /* max(0, mean dose - dose)^2 */
 	SP_GEUD,              /* max(0, gEUD(a) - dose)^2, or max(0, dose - gEUD)^2 for a < 0 */
 	SP_DVH_MAX,           /* squared overdose, save in the hottest `volume` share of the structure */
 	SP_DVH_MIN,           /* squared underdose, save in the coldest (1 - volume) share */

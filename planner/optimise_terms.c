@@ -25,6 +25,11 @@ static bool kind_is_dvh(sp_term_kind kind)
 	return kind == SP_DVH_MAX || kind == SP_DVH_MIN || kind == SP_LIMIT_DVH_MAX || kind == SP_LIMIT_DVH_MIN;
 }
 
+static bool kind_is_mean(sp_term_kind kind)
+{
+	return kind == SP_MEAN_DOSE || kind == SP_MEAN_OVERDOSE || kind == SP_LIMIT_MEAN;
+}
+
 static bool kind_wants_dose(const sp_term *t)
 {
 	return t->kind == SP_SQUARED_UNDERDOSE || t->kind == SP_SQUARED_DEVIATION || t->kind == SP_DVH_MIN ||
@@ -95,7 +100,7 @@ sp_status sp_terms_create(sp_term_state **out, const sp_term *terms, size_t n_te
 		t->is_dvh = kind_is_dvh(terms[k].kind);
 		t->is_upper = terms[k].kind != SP_SQUARED_UNDERDOSE && terms[k].kind != SP_DVH_MIN &&
 		              terms[k].kind != SP_LIMIT_DVH_MIN;
-		t->is_sum = terms[k].kind == SP_MEAN_DOSE || terms[k].kind == SP_LIMIT_MEAN || terms[k].kind == SP_GEUD;
+		t->is_sum = kind_is_mean(terms[k].kind) || terms[k].kind == SP_GEUD;
 		t->volume = terms[k].empty_volume;
 		for (size_t i = 0; i < terms[k].n; i++)
 			t->volume += terms[k].volumes[i];
@@ -385,6 +390,11 @@ double sp_term_objective(const sp_term_state *t, const float *dose_gy)
 		return 0.0;
 	if (t->term->kind == SP_MEAN_DOSE)
 		return t->term->weight * sp_term_mean_gy(t, dose_gy);
+	if (t->term->kind == SP_MEAN_OVERDOSE) {
+		double miss = fmax(0.0, sp_term_mean_gy(t, dose_gy) - t->term->dose_gy);
+
+		return t->term->weight * miss * miss;
+	}
 	if (t->term->kind == SP_GEUD) {
 		double miss = sp_term_geud_gy(t, dose_gy) - t->term->dose_gy;
 

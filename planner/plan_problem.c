@@ -326,7 +326,7 @@ static bool term_of_limit(sp_term *out, const sp_limit *l, const sp_metric *m, d
 	if (!upper && !l->hard)
 		out->volume = fmin(1.0, share + COVERAGE_MARGIN);
 	if (mean)
-		out->kind = l->hard ? SP_LIMIT_MEAN : SP_MEAN_DOSE;
+		out->kind = l->hard ? SP_LIMIT_MEAN : SP_MEAN_OVERDOSE;
 	else if (upper)
 		out->kind = l->hard ? (whole ? SP_LIMIT_MAX : SP_LIMIT_DVH_MAX)
 		                    : (whole ? SP_SQUARED_OVERDOSE : SP_DVH_MAX);

@@ -27,6 +27,7 @@ static const named_term kinds[] = {
         {"squared underdose", SP_SQUARED_UNDERDOSE, 12.0, 0.0, 0.0},
         {"squared deviation", SP_SQUARED_DEVIATION, 11.0, 0.0, 0.0},
         {"mean dose", SP_MEAN_DOSE, 0.0, 0.0, 0.0},
+        {"mean overdose", SP_MEAN_OVERDOSE, 5.0, 0.0, 0.0},
         {"gEUD of a serial organ", SP_GEUD, 8.0, 0.0, 8.0},
         {"gEUD of a target", SP_GEUD, 14.0, 0.0, -10.0},
         {"DVH maximum", SP_DVH_MAX, 9.0, 0.2, 0.0},
