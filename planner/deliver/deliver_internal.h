@@ -39,6 +39,9 @@ size_t sp_deliver_most_segments(const sp_deliver_job *j);
  * of monitor units stay. After a failure the job has what it had. */
 sp_status sp_deliver_make_steps(sp_deliver_job *j, const sp_segments *s);
 
+/* The job's segments as they are now, for sp_deliver_make_steps; the caller finishes them. */
+sp_status sp_deliver_all_steps(sp_segments *out, const sp_deliver_job *j);
+
 /* Segments near their least monitor units do next to nothing: they go, and with `add` apertures come for which the last
  * search's gradient asks, up to one a field on trial. *changed: whether there is anything to search anew. */
 sp_status sp_deliver_renew_steps(sp_deliver_job *j, bool add, bool *changed);

@@ -95,14 +95,19 @@ static sp_status note_reached(sp_reached *out, sp_plan_session *s, const char *w
 	return SP_OK;
 }
 
-/* As the search's own dose has it: the rows by matrix and offset, their neighbours by the last dose. */
-static sp_status note_searched(sp_reached *out, sp_plan_session *s, const char *what)
+/* The session's dose as the search has it: the rows by matrix and offset, their neighbours by the last dose. */
+static void show_rows(sp_plan_session *s)
 {
 	const sp_plan_problem *p = &s->problem;
 
 	for (size_t i = 0; i < p->n_voxels; i++)
 		s->plan->dose_gy[p->voxels[i]] = fmaxf(0.0f, s->rows_dose[i]);
 	s->dose_is_whole = false;
+}
+
+static sp_status note_searched(sp_reached *out, sp_plan_session *s, const char *what)
+{
+	show_rows(s);
 	return note_reached(out, s, what);
 }
 
@@ -338,21 +343,38 @@ static sp_status renew_segments(sp_deliver_job *j)
 	return st;
 }
 
-/* After the last search: idle segments go, and what they gave is taken off the rows' doses. */
-static sp_status drop_idle(sp_deliver_job *j)
+/* The map's x as the session's plan: weights, the rows' doses by matrix and offset, and the hard limits by them. */
+static sp_status take_up_map(sp_limit_standing *standing, sp_deliver_job *j)
 {
 	sp_plan_session *s = &j->session;
-	bool changed;
-	sp_status st = sp_deliver_renew_steps(j, false, &changed);
+	sp_status st;
 
-	if (st != SP_OK || !changed)
-		return st;
 	j->map->map.weights(j->map, s->plan->weights, j->map->x);
 	if ((st = matrix_dose(s->rows_dose, j, s->plan->weights)) != SP_OK)
 		return st;
 	for (size_t i = 0; i < s->plan->n_rows; i++)
 		s->rows_dose[i] += s->offset[i];
-	return SP_OK;
+	show_rows(s);
+	return sp_deliver_judge(standing, j, false);
+}
+
+/* After the last search: idle segments go, unless a hard limit that was met needs them. */
+static sp_status drop_idle(sp_deliver_job *j)
+{
+	sp_limit_standing before, after;
+	sp_segments all;
+	bool changed;
+	sp_status st = sp_deliver_all_steps(&all, j);
+
+	if (st == SP_OK && (st = take_up_map(&before, j)) == SP_OK &&
+	    (st = sp_deliver_renew_steps(j, false, &changed)) == SP_OK && changed &&
+	    (st = take_up_map(&after, j)) == SP_OK && after.worst_miss_gy > fmax(0.0, before.worst_miss_gy)) {
+		sp_log_info("they come back: without them a hard limit is missed by %.2f Gy", after.worst_miss_gy);
+		if ((st = sp_deliver_make_steps(j, &all)) == SP_OK)
+			st = take_up_map(&after, j);
+	}
+	sp_segments_finish(&all);
+	return st;
 }
 
 static sp_status search_apertures(sp_deliver_job *j)

@@ -22,8 +22,10 @@ typedef struct {
 	double *leaves_mm;
 } offer;
 
-/* The job's segments that are more than idle; count: of each field on trial. */
-static sp_status busy_segments(sp_segments *out, size_t *room, size_t *count, const sp_deliver_job *j, size_t *n_idle)
+/* The job's segments of at least `least` times the least monitor units; count: of each field on trial; n_less: others.
+ */
+static sp_status segments_from(sp_segments *out, size_t *room, size_t *count, size_t *n_less, const sp_deliver_job *j,
+                               double least)
 {
 	size_t widest = 0;
 	double *leaves;
@@ -40,8 +42,8 @@ static sp_status busy_segments(sp_segments *out, size_t *room, size_t *count, co
 		for (size_t k = 0; st == SP_OK && k < f->n_intervals; k++) {
 			double mu = sp_aperture_mu(j->map, j->map->x, i, k);
 
-			if (mu < IDLE * f->intervals[k].least_mu) {
-				++*n_idle;
+			if (mu < least * f->intervals[k].least_mu) {
+				++*n_less;
 				continue;
 			}
 			sp_aperture_leaves(leaves, leaves + f->n_pairs, j->map, j->map->x, i, f->intervals[k].from);
@@ -126,6 +128,21 @@ static sp_status add_offers(sp_segments *s, size_t *room, size_t *count, sp_deli
 	return st;
 }
 
+sp_status sp_deliver_all_steps(sp_segments *out, const sp_deliver_job *j)
+{
+	size_t *count = sp_alloc_array(SP_STEP_WAYS * j->fields->bixels->n_beams, sizeof *count);
+	size_t room = 0, n_less = 0;
+	sp_status st = SP_OK;
+
+	*out = (sp_segments){0};
+	if (!count)
+		return sp_fail(j->err, SP_NO_MEMORY, "no memory for segments");
+	if ((st = segments_from(out, &room, count, &n_less, j, 0.0)) != SP_OK)
+		sp_segments_finish(out);
+	free(count);
+	return st;
+}
+
 sp_status sp_deliver_renew_steps(sp_deliver_job *j, bool add, bool *changed)
 {
 	size_t *count = sp_alloc_array(SP_STEP_WAYS * j->fields->bixels->n_beams, sizeof *count);
@@ -134,7 +151,7 @@ sp_status sp_deliver_renew_steps(sp_deliver_job *j, bool add, bool *changed)
 	sp_status st = count ? SP_OK : sp_fail(j->err, SP_NO_MEMORY, "no memory for segments");
 
 	*changed = false;
-	if (st == SP_OK && (st = busy_segments(&s, &room, count, j, &n_idle)) == SP_OK && add)
+	if (st == SP_OK && (st = segments_from(&s, &room, count, &n_idle, j, IDLE)) == SP_OK && add)
 		st = add_offers(&s, &room, count, j, &n_new);
 	if (st == SP_OK && s.n > 0 && (n_idle || n_new)) {
 		*changed = true;

@@ -27,8 +27,9 @@ PHANTOMS = ('thoracic-spine', 'postop-spine')
 # the core's D10 and the target's D10 (D95 is 50 Gy in both versions).
 TG119 = {'tg119-easier': {'core_d10_gy': 22.0, 'target_d10_gy': 55.0, 'published': 'D95 50.10, D10 54.40, core D10 22.00'},
          'tg119-harder': {'core_d10_gy': 16.3, 'target_d10_gy': 57.0, 'published': 'D95 50.11, D10 57.02, core D10 16.30'}}
-# nine beams from behind and the sides, as most published plans of step and shoot have them, ten segments each
-SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260', '--segments', '90')
+# nine beams, as most published plans of step and shoot have them, from behind and the sides in the spine; ten segments each
+SEGMENTS = ('--segments', '90')
+SPINE_BEAMS = ('--beams', '100,120,140,160,180,200,220,240,260', *SEGMENTS)
 TECHNIQUES = ('imrt', 'vmat')
 STEPS = ('fluence', 'apertures', 'last_dose')
 HEAD = ('case', 'technique', 'objective', 'target D95, Gy', 'cord D0.03cc, Gy', 'D95 lost at the same cord dose',
@@ -124,7 +125,8 @@ def cases(args):
             raise Failed(f'spineplan phantom {name} failed: see {args.work / name}.log')
         yield name, path, {'imrt': SPINE_BEAMS}
     for name in TG119:
-        yield name, DATA / 'tg119.h5', dict.fromkeys(TECHNIQUES, ('--protocol', tg119_protocol(args.work, name)))
+        protocol = ('--protocol', tg119_protocol(args.work, name))
+        yield name, DATA / 'tg119.h5', {'imrt': (*protocol, *SEGMENTS), 'vmat': protocol}
     for name in ('lumbar', 'thorax'):
         yield name, DATA / f'{name}.h5', {'imrt': SPINE_BEAMS}
 
