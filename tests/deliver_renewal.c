@@ -194,6 +194,32 @@ static void the_last_segments_stay(void **state)
 	finish_rig(&r);
 }
 
+/* What goes can come back as it was. */
+static void all_segments_can_come_back(void **state)
+{
+	double near[2][16], far[2][16];
+	sp_segments all;
+	bool changed;
+	rig r;
+
+	(void)state;
+	make_rig(&r, 1.2);
+	sp_aperture_leaves(near[0], far[0], r.j.map, r.j.map->x, 0, 1);
+	assert_int_equal(sp_deliver_all_steps(&all, &r.j), SP_OK);
+	assert_int_equal(all.n, 2);
+	assert_int_equal(sp_deliver_renew_steps(&r.j, false, &changed), SP_OK);
+	assert_true(changed && r.j.fields->fields[0].n_intervals == 1);
+	assert_int_equal(sp_deliver_make_steps(&r.j, &all), SP_OK);
+	sp_segments_finish(&all);
+	assert_true(r.j.fields->n_fields == 1 && r.j.fields->fields[0].n_intervals == 2);
+	assert_true(mu_of(&r, 0, 0) == 50.0 && fabs(mu_of(&r, 0, 1) - 1.2 * LEAST) < 1e-12);
+	sp_aperture_leaves(near[1], far[1], r.j.map, r.j.map->x, 0, 1);
+	for (size_t k = 0; k < 8; k++)
+		assert_true(near[0][k] == near[1][k] && far[0][k] == far[1][k]);
+	assert_true(r.j.map->output == 0.9 && r.j.map->mu_price == 0.25);
+	finish_rig(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +228,7 @@ int main(void)
 	        cmocka_unit_test(there_are_never_more_than_asked_for),
 	        cmocka_unit_test(one_collimator_stays_one),
 	        cmocka_unit_test(the_last_segments_stay),
+	        cmocka_unit_test(all_segments_can_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
