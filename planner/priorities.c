@@ -76,6 +76,11 @@ void sp_priorities_finish(sp_priorities *x)
 	x->weights = NULL;
 }
 
+void sp_priorities_stay(sp_priorities *x)
+{
+	x->stage = SP_PRIORITY_NONE;
+}
+
 /* What the target's cost was at a factor of a later level. */
 static void note_point(sp_priorities *x, sp_plan_level later)
 {

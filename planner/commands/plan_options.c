@@ -108,7 +108,6 @@ static bool finds_unheeded(char *option, const char **needs, const sp_plan_argum
 	           {"l", "--technique imrt or vmat", a->deliver},
 	           {"b", "fluence plans and --technique imrt; arcs run between the angles of --arc",
 	            !(a->deliver && technique == SP_BEAM_VMAT)},
-	           {"P", "--technique fluence; imrt and vmat weigh by --target-weight", !a->deliver},
 	           {"N", "--robust", a->robust != NULL}};
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -18,6 +18,7 @@
 /* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. The
  * fluence is only where apertures begin: more of them, each with a dose by Monte Carlo, make no better plan. */
 #define FLUENCE_ROUNDS 4
+#define FLUENCE_ROUNDS_BY_PRIORITY 16 /* a level after another */
 #define APERTURE_ROUNDS 6
 #define LEAF_ROUNDS 1 /* of an arc, before its leaves are made slow enough */
 #define LAST_ROUNDS 3
@@ -410,8 +411,10 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 		return sp_fail(j->err, SP_NO_MEMORY, "out of memory for a dose grid");
 	s->uncertainty = j->options->rough_uncertainty;
 	s->smooth = true;
-	if ((st = sp_plan_session_search(s, NULL, FLUENCE_ROUNDS, seconds_left(s, 0.3))) != SP_OK ||
-	    (st = note_searched(&out->fluence, s, "fluence")) != SP_OK ||
+	st = sp_plan_session_search(s, NULL, o->target_slip_percent > 0.0 ? FLUENCE_ROUNDS_BY_PRIORITY : FLUENCE_ROUNDS,
+	                            seconds_left(s, 0.3));
+	sp_priorities_stay(&s->priorities);
+	if (st != SP_OK || (st = note_searched(&out->fluence, s, "fluence")) != SP_OK ||
 	    (st = j->options->technique == SP_BEAM_VMAT ? sp_deliver_first_arcs(j) : sp_deliver_first_steps(j)) !=
 	            SP_OK)
 		return st;

@@ -337,6 +337,15 @@ def test_an_imrt_plan_holds_its_limits_with_few_segments(spineplan, thoracic, tm
     assert checked.returncode == 1 and 'the largest field is 400' in checked.stdout
 
 
+def test_apertures_take_the_weights_that_priorities_found(spineplan, thoracic, tmp_path):
+    done = run(spineplan, '-v', 'plan', thoracic, '-o', tmp_path / 'plan.h5', '--technique', 'imrt', '--grid-mm', 5, '--uncertainty', '5%',
+               '--target-slip', '2%')
+    assert done.returncode == 0, done.stderr
+    fluence, apertures = done.stderr.split('fluence: objective')
+    assert 'priorities: the target lacks' in fluence and 'priorities' not in apertures
+    assert run(spineplan, 'check', tmp_path / 'plan.h5').returncode == 0
+
+
 @pytest.mark.parametrize('of_case, protocol, of_plan', [(3, None, 3), (None, None, 2), (3, 'sc24-24gy-2fx', 2)])
 def test_monitor_units_are_for_the_fractions_that_the_plan_names(spineplan, thoracic, tmp_path, of_case, protocol, of_plan):
     """The case names a protocol of 2 fractions, and 3 or no number of its own: a second look at the plan has to find the
