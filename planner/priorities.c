@@ -56,6 +56,14 @@ static void set_weights(const sp_priorities *x, sp_plan_problem *p)
 		p->terms[i].weight = x->weights[i] * x->level[p->terms[i].level].factor;
 }
 
+static void begin_weights(sp_priorities *x, sp_plan_problem *p)
+{
+	x->level[SP_LEVEL_LIMIT].factor = x->level[SP_LEVEL_TARGET].factor = 1.0;
+	x->level[SP_LEVEL_ORGANS].factor = 1.0;
+	x->level[SP_LEVEL_TISSUE].factor = FIRST_FACTOR;
+	set_weights(x, p);
+}
+
 sp_status sp_priorities_begin(sp_priorities *x, sp_plan_problem *p, double slip_percent, sp_error *err)
 {
 	*x = (sp_priorities){.stage = SP_PRIORITY_LIMITS, .slip_percent = slip_percent, .n_weights = p->n_terms};
@@ -63,10 +71,7 @@ sp_status sp_priorities_begin(sp_priorities *x, sp_plan_problem *p, double slip_
 		return sp_fail(err, SP_NO_MEMORY, "out of memory for the weights of %zu objectives", p->n_terms);
 	for (size_t i = 0; i < p->n_terms; i++)
 		x->weights[i] = p->terms[i].weight;
-	x->level[SP_LEVEL_LIMIT].factor = x->level[SP_LEVEL_TARGET].factor = 1.0;
-	x->level[SP_LEVEL_ORGANS].factor = 1.0;
-	x->level[SP_LEVEL_TISSUE].factor = FIRST_FACTOR;
-	set_weights(x, p);
+	begin_weights(x, p);
 	return SP_OK;
 }
 
@@ -76,8 +81,14 @@ void sp_priorities_finish(sp_priorities *x)
 	x->weights = NULL;
 }
 
-void sp_priorities_stay(sp_priorities *x)
+void sp_priorities_stay(sp_priorities *x, sp_plan_problem *p)
 {
+	if (x->stage != SP_PRIORITY_NONE && x->stage != SP_PRIORITY_REST) {
+		begin_weights(x, p);
+		sp_log_warning(
+		        "priorities: cut short before the last level; what comes after the target has %g of its weight",
+		        FIRST_FACTOR);
+	}
 	x->stage = SP_PRIORITY_NONE;
 }
 

@@ -35,8 +35,9 @@ typedef struct {
 sp_status sp_priorities_begin(sp_priorities *out, sp_plan_problem *p, double slip_percent, sp_error *err);
 void sp_priorities_finish(sp_priorities *x);
 
-/* From now on steps change nothing: the problem keeps the weights that it has. */
-void sp_priorities_stay(sp_priorities *x);
+/* From now on steps change nothing: the problem keeps the weights that it has; where the search was cut short before
+ * the last level, those of its begin, and that is said. */
+void sp_priorities_stay(sp_priorities *x, sp_plan_problem *p);
 
 /* A search has ended with these doses on the rows (n_rows of the matrix); settled: the hard limits ask for no more
  * corrections. Moves to the next level, or the weights so that earlier levels keep what they won; *go_on is set where

@@ -220,6 +220,23 @@ static void all_segments_can_come_back(void **state)
 	finish_rig(&r);
 }
 
+static void limits_decide_what_may_go(void **state)
+{
+	const struct {
+		double before, after;
+		bool breaks;
+	} cases[] = {{-0.1, 0.3, true}, {-0.1, -0.05, false}, {-0.1, 0.004, false},
+	             {0.2, 0.3, true},  {0.2, 0.2, false},    {0.2, 0.1, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const sp_limit_standing before = {.worst_miss_gy = cases[i].before},
+		                        after = {.worst_miss_gy = cases[i].after};
+
+		assert_int_equal(sp_deliver_breaks_limits(&before, &after), cases[i].breaks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +246,7 @@ int main(void)
 	        cmocka_unit_test(one_collimator_stays_one),
 	        cmocka_unit_test(the_last_segments_stay),
 	        cmocka_unit_test(all_segments_can_come_back),
+	        cmocka_unit_test(limits_decide_what_may_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,11 +152,45 @@ static void geud_is_the_power_mean(void **state)
 	sp_terms_destroy(t, 1);
 }
 
+/* A mean within its limit costs nothing and pulls nowhere. */
+static void a_mean_pulls_only_beyond_its_dose(void **state)
+{
+	static problem_data data;
+	const double means_gy[] = {5.0, 50.0};
+	const size_t n = sizeof means_gy / sizeof *means_gy;
+
+	fill(&data);
+	for (size_t i = 0; i < n; i++) {
+		sp_influence *m = dense_matrix(*state, ROWS, COLUMNS, data.entries);
+		sp_term term = term_on(SP_MEAN_OVERDOSE, 10, 150, means_gy[i], 0.0, 3.0);
+		gsl_vector *x = gsl_vector_alloc(COLUMNS), *gradient = gsl_vector_alloc(COLUMNS);
+		sp_fluence_problem *p = NULL;
+		sp_term_state *t = NULL;
+		sp_error err = {0};
+		double value;
+
+		memcpy(x->data, data.weights, sizeof data.weights);
+		assert_int_equal(sp_terms_create(&t, &term, 1, ROWS, 0.0, &err), SP_OK);
+		assert_int_equal(sp_fluence_create(&p, m, t, 1, data.offset, &err), SP_OK);
+		assert_int_equal(sp_fluence_full_dose(p, data.weights), SP_OK);
+		assert_int_equal(sp_fluence_choose_rows(p, 0.5), SP_OK);
+		assert_int_equal(p->line.value_and_gradient(p, x, &value, gradient), GSL_SUCCESS);
+		assert_true(means_gy[i] > 20.0 ? value == 0.0 && gsl_vector_isnull(gradient)
+		                               : value > 0.0 && gsl_vector_ispos(gradient));
+		sp_fluence_destroy(p);
+		sp_terms_destroy(t, 1);
+		gsl_vector_free(x);
+		gsl_vector_free(gradient);
+		sp_influence_destroy(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_objective_has_its_value_gradient_and_curvature),
 	        cmocka_unit_test(geud_is_the_power_mean),
+	        cmocka_unit_test(a_mean_pulls_only_beyond_its_dose),
 	};
 
 	return cmocka_run_group_tests(tests, device_set_up, device_tear_down);

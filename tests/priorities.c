@@ -95,11 +95,66 @@ static void an_organ_comes_before_normal_tissue_and_after_the_target(void **stat
 	assert_true(dose < 9.637); /* what the target had at best, the organ weighing a tenth */
 }
 
+/* One search a stage, `steps` of them, then the weights stay: those that were found, or, cut short, those of the begin.
+ */
+static double tissue_weight_after(int steps)
+{
+	static const uint32_t row = 0;
+	static const float volume = 1.0f;
+	const toy t = {10.0, 20.0, 2.0};
+	sp_term terms[3] = {{.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 10.0, .level = SP_LEVEL_TARGET},
+	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = 20.0, .level = SP_LEVEL_ORGANS},
+	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = 2.0, .level = SP_LEVEL_TISSUE}};
+	sp_plan_problem p = {.n_terms = 3, .terms = terms};
+	sp_priorities x;
+	double weight, begin;
+
+	for (int i = 0; i < 3; i++) {
+		terms[i].weight = 1.0;
+		terms[i].n = 1;
+		terms[i].rows = &row;
+		terms[i].volumes = &volume;
+	}
+	assert_int_equal(sp_priorities_begin(&x, &p, 2.0, NULL), SP_OK);
+	begin = terms[2].weight;
+	for (int i = 0; i < steps; i++) {
+		float dose = (float)optimum(&t, &p);
+		bool go_on = false;
+
+		assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
+	}
+	weight = terms[2].weight;
+	sp_priorities_stay(&x, &p);
+	if (steps > 1)
+		assert_true(terms[2].weight == weight); /* found */
+	else
+		assert_true(terms[2].weight == begin && terms[1].weight == 1.0);
+	weight = terms[2].weight;
+	for (int i = 0; i < 3; i++) {
+		float dose = 3.0f;
+		bool go_on = false;
+
+		assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
+		assert_true(!go_on && terms[2].weight == weight);
+	}
+	sp_priorities_finish(&x);
+	return weight;
+}
+
+static void weights_stay_where_they_were_found(void **state)
+{
+	(void)state;
+	/* after no search and after one, of the limits, the target's own has not been; after two the rest is found */
+	assert_true(tissue_weight_after(0) == tissue_weight_after(1));
+	assert_true(tissue_weight_after(6) != tissue_weight_after(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_target_keeps_all_but_the_slip),
 	        cmocka_unit_test(an_organ_comes_before_normal_tissue_and_after_the_target),
+	        cmocka_unit_test(weights_stay_where_they_were_found),
 	};
 
 	return cmocka_run_group_tests_name("priorities", tests, NULL, NULL);

@@ -40,7 +40,7 @@ static const char help[] =
         "                         otherwise; around: 13 all round\n"
         "      --target-slip P%   by priority: hard limits, then the target, then other organs, then the rest, for "
         "which\n"
-        "                         the target may lack P% of the prescription more (default for a spine: 2%)\n"
+        "                         the target may lack P% of the prescription more (default for a spine's fluence: 2%)\n"
         "      --target-weight W  one sum of all objectives instead, in which dose that the target lacks counts W "
         "times\n"
         "                         (default where there is no cord: 1; else for imrt, vmat, mc, --robust, --earlier: "

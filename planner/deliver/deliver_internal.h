@@ -49,6 +49,10 @@ sp_status sp_deliver_renew_steps(sp_deliver_job *j, bool add, bool *changed);
 /* The hard limits by the session's dose, as the evaluation judges them; correct: their terms move. */
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct);
 
+/* Something left out: the worst hard limit is missed then, and by more than before. Less than evaluations tell apart
+ * does not count. */
+bool sp_deliver_breaks_limits(const sp_limit_standing *before, const sp_limit_standing *after);
+
 /* A small miss needs no other plan: takes up to 1.2 % off all monitor units until all hard limits hold; where that does
  * not do it, all stays as it was. *standing: what judging said before and says afterwards. */
 sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing);

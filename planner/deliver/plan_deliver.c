@@ -18,7 +18,8 @@
 /* Corrections of the limits while the fluence is searched, while the apertures are, and after the last dose. The
  * fluence is only where apertures begin: more of them, each with a dose by Monte Carlo, make no better plan. */
 #define FLUENCE_ROUNDS 4
-#define FLUENCE_ROUNDS_BY_PRIORITY 16 /* a level after another */
+/* Limits are settled in so many, and levels may take some more; the weights stay after six or seven. */
+#define FLUENCE_ROUNDS_BY_PRIORITY 8
 #define APERTURE_ROUNDS 6
 #define LEAF_ROUNDS 1 /* of an arc, before its leaves are made slow enough */
 #define LAST_ROUNDS 3
@@ -124,6 +125,15 @@ static void note_interrupt(sp_plan_session *s)
 	sp_interrupt_acknowledge();
 	if (s->err)
 		*s->err = (sp_error){0};
+}
+
+/* A judgement under set-up errors was interrupted: what there is goes on to the end. */
+static sp_status keep_interrupted(sp_status st, sp_plan_session *s)
+{
+	if (st != SP_INTERRUPTED)
+		return st;
+	note_interrupt(s);
+	return s->plan->interrupted ? SP_OK : st;
 }
 
 /* The search's seconds that are left of --max-time, and of those a share; 0: no limit. Shares are ours: unlimited, a
@@ -305,7 +315,7 @@ static sp_status finish(sp_deliver_job *j, double uncertainty)
 		                   : sp_plan_session_search(s, &j->map->map, 0, seconds_left(s, 1.0));
 	}
 	sp_kept_plan_finish(&best);
-	return st;
+	return keep_interrupted(st, s);
 }
 
 /* ---- the way ---- */
@@ -359,9 +369,11 @@ static sp_status take_up_map(sp_limit_standing *standing, sp_deliver_job *j)
 	return sp_deliver_judge(standing, j, false);
 }
 
-/* After the last search: idle segments go, unless a hard limit that was met needs them. */
+/* After the last search: idle segments go, unless the worst hard limit is missed, and by more than before, without
+ * them. */
 static sp_status drop_idle(sp_deliver_job *j)
 {
+	sp_plan_session *s = &j->session;
 	sp_limit_standing before, after;
 	sp_segments all;
 	bool changed;
@@ -369,13 +381,13 @@ static sp_status drop_idle(sp_deliver_job *j)
 
 	if (st == SP_OK && (st = take_up_map(&before, j)) == SP_OK &&
 	    (st = sp_deliver_renew_steps(j, false, &changed)) == SP_OK && changed &&
-	    (st = take_up_map(&after, j)) == SP_OK && after.worst_miss_gy > fmax(0.0, before.worst_miss_gy)) {
+	    (st = take_up_map(&after, j)) == SP_OK && sp_deliver_breaks_limits(&before, &after)) {
 		sp_log_info("they come back: without them a hard limit is missed by %.2f Gy", after.worst_miss_gy);
 		if ((st = sp_deliver_make_steps(j, &all)) == SP_OK)
 			st = take_up_map(&after, j);
 	}
 	sp_segments_finish(&all);
-	return st;
+	return keep_interrupted(st, s);
 }
 
 static sp_status search_apertures(sp_deliver_job *j)
@@ -413,7 +425,7 @@ static sp_status run(sp_deliver_job *j, sp_delivered_plan *out, const sp_matter 
 	s->smooth = true;
 	st = sp_plan_session_search(s, NULL, o->target_slip_percent > 0.0 ? FLUENCE_ROUNDS_BY_PRIORITY : FLUENCE_ROUNDS,
 	                            seconds_left(s, 0.3));
-	sp_priorities_stay(&s->priorities);
+	sp_priorities_stay(&s->priorities, &s->problem);
 	if (st != SP_OK || (st = note_searched(&out->fluence, s, "fluence")) != SP_OK ||
 	    (st = j->options->technique == SP_BEAM_VMAT ? sp_deliver_first_arcs(j) : sp_deliver_first_steps(j)) !=
 	            SP_OK)

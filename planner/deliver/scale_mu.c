@@ -22,12 +22,20 @@
 /* Of the machine's most MU per degree: rounding a beam's MU must not pass it. */
 #define MOST_MU_SHARE 0.99
 
+/* What an evaluation's rounding leaves of a miss. */
+#define SAME_GY 0.005
+
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
 {
 	sp_plan_session *s = &j->session;
 	sp_status st = sp_plan_session_judge(out, s, s->rows_dose, correct);
 
 	return st == SP_OK ? sp_plan_session_judge_scenarios(out, s, s->plan->weights, s->rows_dose, correct) : st;
+}
+
+bool sp_deliver_breaks_limits(const sp_limit_standing *before, const sp_limit_standing *after)
+{
+	return after->worst_miss_gy > fmax(0.0, before->worst_miss_gy) + SAME_GY;
 }
 
 static void scale_dose(sp_deliver_job *j, double factor)

@@ -143,6 +143,22 @@ def test_a_mean_dose_pulls_only_where_its_limit_is_missed(spineplan, tmp_path):
     assert mean < 3.2, mean
 
 
+def test_a_least_mean_dose_does_not_lower_it(spineplan, tmp_path):
+    """The search has no term for it: said, and left to the evaluation."""
+    write_small_case(tmp_path / 'case.h5')
+    means = []
+    for limit in ('', '  - {structure: PTV, metric: Dmean, at_least: 7, hard: yes, source: s}\n'):
+        (tmp_path / 'means.yaml').write_text(MEAN_PROTOCOL + limit)
+        done = run(spineplan, 'plan', tmp_path / 'case.h5', '-o', tmp_path / 'plan.h5', '--protocol', tmp_path / 'means.yaml',
+                   '--technique', 'fluence', '--target-weight', 4, *PLAN_OPTIONS)
+        assert done.returncode == 0, done.stderr
+        assert ('not planned for' in done.stderr) == bool(limit)
+        with h5py.File(tmp_path / 'plan.h5') as f:
+            of_target = [s for s in json.loads(f['evaluation'][()])['structures'] if s['name'] == 'PTV']
+            means.append(of_target[0]['metrics']['Dmean_Gy'])
+    assert means[1] == means[0]
+
+
 @pytest.mark.parametrize('name', ['lumbar.h5', 'tg119.h5'])
 def test_real_cases_are_planned(spineplan, name, tmp_path):
     done = run(spineplan, 'plan', DATA / name, '-o', tmp_path / 'plan.h5', '--grid-mm', 4, '--bixel-mm', 5, '--max-time', 15, '--json')
