@@ -53,8 +53,9 @@ sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool corre
  * does not count. */
 bool sp_deliver_breaks_limits(const sp_limit_standing *before, const sp_limit_standing *after);
 
-/* A small miss needs no other plan: takes up to 1.2 % off all monitor units until all hard limits hold; where that does
- * not do it, all stays as it was. *standing: what judging said before and says afterwards. */
+/* A small miss needs no other plan: takes up to 1.2 % off all monitor units, or gives as much more, until all hard
+ * limits hold; where that does not do it, all stays as it was. *standing: what judging said before and says afterwards.
+ */
 sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing);
 
 /* The other way: up to 6 % on all monitor units, as much as limits and goals that are met leave, as the machine can,

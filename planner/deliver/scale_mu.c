@@ -9,9 +9,9 @@
 #include "evaluate.h"
 #include "log.h"
 
-/* Monitor units give way to a limit by at most this share, in steps. */
-#define MOST_LESS 0.012
-#define LESS_STEP 0.001
+/* Monitor units give way to a limit, on the target's least dose too, by at most this share, in steps. */
+#define MOST_CHANGE 0.012
+#define STEP 0.001
 
 /* And take up what the limits leave by at most this share. Limits on volumes do not go with the dose: where one of them
  * would be missed, half of the gain is tried, so many times. */
@@ -53,13 +53,30 @@ static void scale_dose(sp_deliver_job *j, double factor)
 	}
 }
 
-sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
+/* What an arc's most monitor units per degree leave: those of the machine, above which the search stays. */
+static double machine_factor(const sp_deliver_job *j)
+{
+	double factor = INFINITY;
+
+	for (size_t i = 0; i < j->fields->n_fields; i++)
+		for (size_t k = 0; j->fields->fields[i].moves && k < j->fields->fields[i].n_intervals; k++) {
+			double most = MOST_MU_SHARE * j->machine->limits.max_mu_per_degree *
+			              j->fields->fields[i].intervals[k].travel_deg * j->options->fractions;
+
+			factor = fmin(factor, most / (j->mu_factor * sp_aperture_mu(j->map, j->map->x, i, k)));
+		}
+	return factor;
+}
+
+/* Step by step (a share, either sign) to at most `most` of now, until all hard limits hold; back to where they were
+ * where they do not. */
+static sp_status scale_until_met(sp_deliver_job *j, sp_limit_standing *standing, double step, double most)
 {
 	double before = j->mu_factor;
 	sp_status st = SP_OK;
 
-	while (standing->worst_miss_gy > 0.0 && j->mu_factor * (1.0 - LESS_STEP) >= before * (1.0 - MOST_LESS)) {
-		scale_dose(j, 1.0 - LESS_STEP);
+	while (standing->worst_miss_gy > 0.0 && fabs(j->mu_factor * (1.0 + step) / before - 1.0) <= most) {
+		scale_dose(j, 1.0 + step);
 		if ((st = sp_deliver_judge(standing, j, false)) != SP_OK)
 			return st;
 	}
@@ -68,9 +85,16 @@ sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
 		return sp_deliver_judge(standing, j, false);
 	}
 	if (j->mu_factor != before)
-		sp_log_info("monitor units less by %.1f %%: all hard limits met",
-		            100.0 * (1.0 - j->mu_factor / before));
+		sp_log_info("monitor units %s by %.1f %%: all hard limits met", step < 0.0 ? "less" : "more",
+		            100.0 * fabs(1.0 - j->mu_factor / before));
 	return SP_OK;
+}
+
+sp_status sp_deliver_give_way(sp_deliver_job *j, sp_limit_standing *standing)
+{
+	sp_status st = scale_until_met(j, standing, -STEP, MOST_CHANGE);
+
+	return st == SP_OK ? scale_until_met(j, standing, STEP, fmin(MOST_CHANGE, machine_factor(j) - 1.0)) : st;
 }
 
 /* What a row is held to: its own value, but for a goal on Dmax the same structure's D0.03cc. A single voxel's dose is
@@ -151,21 +175,6 @@ static sp_status coverage_factor(double *out, const sp_deliver_job *j)
 	sp_dvh_finish(&dvh);
 	*out = d95 > 0.0 ? s->dose_gy / d95 : 1.0;
 	return SP_OK;
-}
-
-/* What an arc's most monitor units per degree leave: those of the machine, above which the search stays. */
-static double machine_factor(const sp_deliver_job *j)
-{
-	double factor = INFINITY;
-
-	for (size_t i = 0; i < j->fields->n_fields; i++)
-		for (size_t k = 0; j->fields->fields[i].moves && k < j->fields->fields[i].n_intervals; k++) {
-			double most = MOST_MU_SHARE * j->machine->limits.max_mu_per_degree *
-			              j->fields->fields[i].intervals[k].travel_deg * j->options->fractions;
-
-			factor = fmin(factor, most / (j->mu_factor * sp_aperture_mu(j->map, j->map->x, i, k)));
-		}
-	return factor;
 }
 
 /* What the evaluation does not see: budgets that an earlier course leaves, set-up errors. By how much the hottest
