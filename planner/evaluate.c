@@ -10,9 +10,6 @@
 #include "fall_off.h"
 #include "metric_value.h"
 
-/* Doses and volumes are stated to two decimals; half of the last one is no miss. */
-#define SAME 0.005
-
 static const char *const every_structure[] = {"Dmax", "Dmin",   "Dmean", "D0.03cc", "D0.1cc", "D0.35cc",
                                               "D1cc", "D1.2cc", "D2%",   "D5%",     "D10%",   "D50%",
                                               "D95%", "D98%",   "D99%",  "V50%",    NULL};
@@ -116,7 +113,7 @@ static sp_status judge(evaluation *e, const sp_limit *l, const sp_metric *m, con
 		/* an empty cord is none that is spared */
 		return add_not_judged(e, l, m, name, reason, l->hard);
 	sp_metric_key(key, m);
-	met = upper ? value <= l->value + SAME : value >= l->value - SAME;
+	met = upper ? value <= l->value + SP_EVALUATION_SAME : value >= l->value - SP_EVALUATION_SAME;
 	if (!met && !l->goal)
 		e->all_met = false;
 	row = json_pack("{s:s, s:s, s:f, s:f, s:s, s:b, s:s, s:b, s:s, s:b}", "structure", name, "metric", key, "limit",

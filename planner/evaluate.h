@@ -10,6 +10,9 @@
 #include "protocol.h"
 #include "status.h"
 
+/* Doses and volumes are stated to two decimals; half of the last one is no miss. */
+#define SP_EVALUATION_SAME 0.005
+
 /* Cumulative DVH with exact partial volumes: volume_cc[i] is the volume that gets at least dose_gy[i]. */
 typedef struct {
 	size_t n;

@@ -318,7 +318,8 @@ static bool term_of_limit(sp_term *out, const sp_limit *l, const sp_metric *m, d
 	if (upper && !mean && share >= 1.0)
 		return false;
 	if (mean && !upper) {
-		sp_log_warning("%s %s at least %g Gy is judged, but not planned for", l->structure, l->metric, dose);
+		sp_log_warning("%s %s at least %g Gy is judged, but not planned for; D50%% would be", l->structure,
+		               l->metric, dose);
 		return false;
 	}
 	*out = (sp_term){.dose_gy = dose,

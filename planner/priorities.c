@@ -85,9 +85,8 @@ void sp_priorities_stay(sp_priorities *x, sp_plan_problem *p)
 {
 	if (x->stage != SP_PRIORITY_NONE && x->stage != SP_PRIORITY_REST) {
 		begin_weights(x, p);
-		sp_log_warning(
-		        "priorities: cut short before the last level; what comes after the target has %g of its weight",
-		        FIRST_FACTOR);
+		sp_log_warning("priorities: cut short before the last level; normal tissue keeps %g of its weight",
+		               FIRST_FACTOR);
 	}
 	x->stage = SP_PRIORITY_NONE;
 }

@@ -12,9 +12,6 @@
 #include "metric_value.h"
 #include "moved_dose.h"
 
-/* As the evaluation rounds, see evaluate.c. */
-#define SAME 0.005
-
 static sp_status no_memory(sp_error *err)
 {
 	return sp_fail(err, SP_NO_MEMORY, "out of memory judging scenarios of set-up errors");
@@ -123,7 +120,7 @@ static sp_status report_limit(json_t *rows, const sp_robust_rows *r, const sp_pl
 	if (silent)
 		return SP_OK;
 	sp_metric_key(key, &m);
-	met = upper ? value <= l->limit->value + SAME : value >= l->limit->value - SAME;
+	met = upper ? value <= l->limit->value + SP_EVALUATION_SAME : value >= l->limit->value - SP_EVALUATION_SAME;
 	*all_met = *all_met && met;
 	json_array_foreach(rows, i,
 	                   found) if (strcmp(json_string_value(json_object_get(found, "structure")), name) == 0 &&

@@ -1,5 +1,6 @@
 /* Beams for a spine: the level and the side are told from what is in the case, and what is in the way is spared. */
 #include "beam_choice.h"
+#include "box_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,19 +9,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void add_box(sp_case *c, const char *name, sp_role role, const double low[3], const double high[3])
-{
-	sp_structure *s;
-
-	assert_int_equal(sp_case_add_structure(&s, c, name, role, NULL), SP_OK);
-	for (double z = low[2]; z <= high[2]; z += 5.0) {
-		const double points[4][3] = {
-		        {low[0], low[1], z}, {high[0], low[1], z}, {high[0], high[1], z}, {low[0], high[1], z}};
-
-		assert_int_equal(sp_structure_add_polygon(s, points, 4, NULL), SP_OK);
-	}
-}
-
 /* A trunk with a target at the patient's left, a cord behind its middle; patient's left is +x, back +y. */
 static sp_case *trunk(void)
 {
@@ -28,9 +16,9 @@ static sp_case *trunk(void)
 	sp_case *c;
 
 	assert_int_equal(sp_case_create(&c, &ct, 0, NULL), SP_OK);
-	add_box(c, "External", SP_ROLE_EXTERNAL, (double[]){-130, -100, 0}, (double[]){130, 100, 95});
-	add_box(c, "PTV", SP_ROLE_PTV, (double[]){-5, 10, 30}, (double[]){25, 40, 60});
-	add_box(c, "SpinalCord", SP_ROLE_CORD, (double[]){-6, 45, 0}, (double[]){6, 57, 95});
+	add_box(c, "External", SP_ROLE_EXTERNAL, (double[]){-130, -100, 0}, (double[]){130, 100, 95}, 5.0);
+	add_box(c, "PTV", SP_ROLE_PTV, (double[]){-5, 10, 30}, (double[]){25, 40, 60}, 5.0);
+	add_box(c, "SpinalCord", SP_ROLE_CORD, (double[]){-6, 45, 0}, (double[]){6, 57, 95}, 5.0);
 	return c;
 }
 
@@ -68,13 +56,13 @@ static void level_by_vertebra_before_organs(void **state)
 	sp_beam_choice b;
 
 	(void)state;
-	add_box(c, "kidney_left", SP_ROLE_ORGAN, (double[]){60, 20, 20}, (double[]){90, 60, 70});
+	add_box(c, "kidney_left", SP_ROLE_ORGAN, (double[]){60, 20, 20}, (double[]){90, 60, 70}, 5.0);
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
 	assert_non_null(strstr(b.level, "lumbar"));
-	add_box(c, "lung_left", SP_ROLE_ORGAN, (double[]){60, -60, 0}, (double[]){110, 10, 95});
+	add_box(c, "lung_left", SP_ROLE_ORGAN, (double[]){60, -60, 0}, (double[]){110, 10, 95}, 5.0);
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
 	assert_non_null(strstr(b.level, "abdominal organs"));
-	add_box(c, "vertebrae_T12", SP_ROLE_ORGAN, (double[]){-20, 10, 28}, (double[]){30, 60, 62});
+	add_box(c, "vertebrae_T12", SP_ROLE_ORGAN, (double[]){-20, 10, 28}, (double[]){30, 60, 62}, 5.0);
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
 	assert_string_equal(b.level, "thoracic (vertebrae_T12)");
 	sp_case_destroy(c);
@@ -87,8 +75,8 @@ static void a_sacral_target_that_reaches_L5_is_sacral(void **state)
 	sp_beam_choice b;
 
 	(void)state;
-	add_box(c, "vertebrae_L5", SP_ROLE_ORGAN, (double[]){-20, 10, 55}, (double[]){30, 60, 95});
-	add_box(c, "sacrum", SP_ROLE_ORGAN, (double[]){-40, 10, 0}, (double[]){50, 60, 58});
+	add_box(c, "vertebrae_L5", SP_ROLE_ORGAN, (double[]){-20, 10, 55}, (double[]){30, 60, 95}, 5.0);
+	add_box(c, "sacrum", SP_ROLE_ORGAN, (double[]){-40, 10, 0}, (double[]){50, 60, 58}, 5.0);
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
 	assert_string_equal(b.level, "sacral (sacrum)");
 	sp_case_destroy(c);
@@ -102,7 +90,7 @@ static void hardware_is_passed_beside(void **state)
 
 	(void)state;
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
-	add_box(c, "Rod", SP_ROLE_HARDWARE, (double[]){5, 80, 0}, (double[]){15, 90, 95});
+	add_box(c, "Rod", SP_ROLE_HARDWARE, (double[]){5, 80, 0}, (double[]){15, 90, 95}, 5.0);
 	assert_int_equal(sp_beam_choice_make(&b, c, NULL), SP_OK);
 	assert_false(is_beam_between(&b, 174.0, 186.0));
 	sp_case_destroy(c);

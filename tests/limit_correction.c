@@ -1,4 +1,5 @@
 /* Limits that are missed as judged are asked for lower, but never below a part of themselves. */
+#include "box_fixture.h"
 #include "limit_correction.h"
 #include "metric.h"
 
@@ -24,16 +25,10 @@ static double corrected(double own_gy, double judged_gy)
 	sp_plan_limit own = {.limit = &limit, .term = 0, .n = 1, .which = &which};
 	sp_plan_problem problem = {.n_terms = 1, .terms = &term, .n_limits = 1, .limits = &own};
 	sp_limit_standing standing;
-	sp_structure *organ = NULL;
 	sp_case *c = NULL;
 
 	assert_int_equal(sp_case_create(&c, &grid, 0, NULL), SP_OK);
-	assert_int_equal(sp_case_add_structure(&organ, c, "organ", SP_ROLE_ORGAN, NULL), SP_OK);
-	for (int k = 1; k < 5; k++) {
-		const double z = 2.0 * k, points[4][3] = {{0.5, 0.5, z}, {9.5, 0.5, z}, {9.5, 9.5, z}, {0.5, 9.5, z}};
-
-		assert_int_equal(sp_structure_add_polygon(organ, points, 4, NULL), SP_OK);
-	}
+	add_box(c, "organ", SP_ROLE_ORGAN, (double[]){0.5, 0.5, 2.0}, (double[]){9.5, 9.5, 8.0}, 2.0);
 	for (uint32_t i = 0; i < N; i++) {
 		rows[i] = i;
 		volumes[i] = 1.0f;

@@ -32,25 +32,32 @@ static double optimum(const toy *t, const sp_plan_problem *p)
 	return best;
 }
 
-/* The dose at the end; searches: how many there were. */
-static double planned(const toy *t, double slip, int *searches)
+static sp_plan_problem problem_of(const toy *t, sp_term terms[3])
 {
 	static const uint32_t row = 0;
 	static const float volume = 1.0f;
-	sp_term terms[3] = {{.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 10.0, .level = SP_LEVEL_TARGET},
-	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = t->organ_gy, .level = SP_LEVEL_ORGANS},
-	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = t->tissue_gy, .level = SP_LEVEL_TISSUE}};
-	sp_plan_problem p = {.n_terms = 3, .terms = terms};
-	sp_priorities x;
-	double dose = 0.0;
-	bool go_on = true;
 
+	terms[0] = (sp_term){.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 10.0, .level = SP_LEVEL_TARGET};
+	terms[1] = (sp_term){.kind = SP_SQUARED_OVERDOSE, .dose_gy = t->organ_gy, .level = SP_LEVEL_ORGANS};
+	terms[2] = (sp_term){.kind = SP_SQUARED_OVERDOSE, .dose_gy = t->tissue_gy, .level = SP_LEVEL_TISSUE};
 	for (int i = 0; i < 3; i++) {
 		terms[i].weight = 1.0;
 		terms[i].n = 1;
 		terms[i].rows = &row;
 		terms[i].volumes = &volume;
 	}
+	return (sp_plan_problem){.n_terms = 3, .terms = terms};
+}
+
+/* The dose at the end; searches: how many there were. */
+static double planned(const toy *t, double slip, int *searches)
+{
+	sp_term terms[3];
+	sp_plan_problem p = problem_of(t, terms);
+	sp_priorities x;
+	double dose = 0.0;
+	bool go_on = true;
+
 	assert_int_equal(sp_priorities_begin(&x, &p, slip, NULL), SP_OK);
 	for (*searches = 0; go_on && *searches < 30; ++*searches) {
 		float rows_dose;
@@ -95,58 +102,42 @@ static void an_organ_comes_before_normal_tissue_and_after_the_target(void **stat
 	assert_true(dose < 9.637); /* what the target had at best, the organ weighing a tenth */
 }
 
-/* One search a stage, `steps` of them, then the weights stay: those that were found, or, cut short, those of the begin.
- */
-static double tissue_weight_after(int steps)
-{
-	static const uint32_t row = 0;
-	static const float volume = 1.0f;
-	const toy t = {10.0, 20.0, 2.0};
-	sp_term terms[3] = {{.kind = SP_SQUARED_UNDERDOSE, .dose_gy = 10.0, .level = SP_LEVEL_TARGET},
-	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = 20.0, .level = SP_LEVEL_ORGANS},
-	                    {.kind = SP_SQUARED_OVERDOSE, .dose_gy = 2.0, .level = SP_LEVEL_TISSUE}};
-	sp_plan_problem p = {.n_terms = 3, .terms = terms};
-	sp_priorities x;
-	double weight, begin;
-
-	for (int i = 0; i < 3; i++) {
-		terms[i].weight = 1.0;
-		terms[i].n = 1;
-		terms[i].rows = &row;
-		terms[i].volumes = &volume;
-	}
-	assert_int_equal(sp_priorities_begin(&x, &p, 2.0, NULL), SP_OK);
-	begin = terms[2].weight;
-	for (int i = 0; i < steps; i++) {
-		float dose = (float)optimum(&t, &p);
-		bool go_on = false;
-
-		assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
-	}
-	weight = terms[2].weight;
-	sp_priorities_stay(&x, &p);
-	if (steps > 1)
-		assert_true(terms[2].weight == weight); /* found */
-	else
-		assert_true(terms[2].weight == begin && terms[1].weight == 1.0);
-	weight = terms[2].weight;
-	for (int i = 0; i < 3; i++) {
-		float dose = 3.0f;
-		bool go_on = false;
-
-		assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
-		assert_true(!go_on && terms[2].weight == weight);
-	}
-	sp_priorities_finish(&x);
-	return weight;
-}
-
+/* What normal tissue weighs when the weights stay after so many searches: as they were found, or, cut short before the
+ * last level, as they were at the begin. */
 static void weights_stay_where_they_were_found(void **state)
 {
+	const toy t = {10.0, 20.0, 2.0};
+	const int searches[] = {0, 1, 2, 6};
+
 	(void)state;
-	/* after no search and after one, of the limits, the target's own has not been; after two the rest is found */
-	assert_true(tissue_weight_after(0) == tissue_weight_after(1));
-	assert_true(tissue_weight_after(6) != tissue_weight_after(0));
+	for (size_t k = 0; k < sizeof searches / sizeof *searches; k++) {
+		const bool cut_short = searches[k] < 2; /* one for the limits, one for the target */
+		sp_term terms[3];
+		sp_plan_problem p = problem_of(&t, terms);
+		sp_priorities x;
+		double begin, found;
+
+		assert_int_equal(sp_priorities_begin(&x, &p, 2.0, NULL), SP_OK);
+		begin = terms[2].weight;
+		for (int i = 0; i < searches[k]; i++) {
+			float dose = (float)optimum(&t, &p);
+			bool go_on = false;
+
+			assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
+		}
+		found = terms[2].weight;
+		assert_true((found == begin) == (searches[k] == 0));
+		sp_priorities_stay(&x, &p);
+		for (int i = 0; i < 3; i++) {
+			float dose = 3.0f;
+			bool go_on = false;
+
+			assert_true(terms[2].weight == (cut_short ? begin : found) && terms[1].weight == 1.0);
+			assert_int_equal(sp_priorities_step(&x, &p, &dose, 1, true, &go_on, NULL), SP_OK);
+			assert_false(go_on);
+		}
+		sp_priorities_finish(&x);
+	}
 }
 
 int main(void)

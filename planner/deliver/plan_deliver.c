@@ -354,6 +354,13 @@ static sp_status renew_segments(sp_deliver_job *j)
 	return st;
 }
 
+/* The hard limits by the search's own dose. */
+static sp_status judge_rows(sp_limit_standing *out, sp_deliver_job *j)
+{
+	show_rows(&j->session);
+	return sp_deliver_judge(out, j, false);
+}
+
 /* The map's x as the session's plan: weights, the rows' doses by matrix and offset, and the hard limits by them. */
 static sp_status take_up_map(sp_limit_standing *standing, sp_deliver_job *j)
 {
@@ -365,8 +372,7 @@ static sp_status take_up_map(sp_limit_standing *standing, sp_deliver_job *j)
 		return st;
 	for (size_t i = 0; i < s->plan->n_rows; i++)
 		s->rows_dose[i] += s->offset[i];
-	show_rows(s);
-	return sp_deliver_judge(standing, j, false);
+	return judge_rows(standing, j);
 }
 
 /* After the last search: idle segments go, unless the worst hard limit is missed, and by more than before, without
@@ -379,7 +385,7 @@ static sp_status drop_idle(sp_deliver_job *j)
 	bool changed;
 	sp_status st = sp_deliver_all_steps(&all, j);
 
-	if (st == SP_OK && (st = take_up_map(&before, j)) == SP_OK &&
+	if (st == SP_OK && (st = judge_rows(&before, j)) == SP_OK &&
 	    (st = sp_deliver_renew_steps(j, false, &changed)) == SP_OK && changed &&
 	    (st = take_up_map(&after, j)) == SP_OK && sp_deliver_breaks_limits(&before, &after)) {
 		sp_log_info("they come back: without them a hard limit is missed by %.2f Gy", after.worst_miss_gy);

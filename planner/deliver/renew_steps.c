@@ -22,8 +22,8 @@ typedef struct {
 	double *leaves_mm;
 } offer;
 
-/* The job's segments of at least `least` times the least monitor units; count: of each field on trial; n_less: others.
- */
+/* The job's segments of at least `least` times the least monitor units. Counts them, of each field on trial, and the
+ * others; both may be NULL. */
 static sp_status segments_from(sp_segments *out, size_t *room, size_t *count, size_t *n_less, const sp_deliver_job *j,
                                double least)
 {
@@ -43,12 +43,14 @@ static sp_status segments_from(sp_segments *out, size_t *room, size_t *count, si
 			double mu = sp_aperture_mu(j->map, j->map->x, i, k);
 
 			if (mu < least * f->intervals[k].least_mu) {
-				++*n_less;
+				if (n_less)
+					++*n_less;
 				continue;
 			}
 			sp_aperture_leaves(leaves, leaves + f->n_pairs, j->map, j->map->x, i, f->intervals[k].from);
 			st = sp_segments_add(out, room, trial, mu, leaves, f->n_pairs, j->err);
-			count[trial]++;
+			if (count)
+				count[trial]++;
 		}
 	}
 	free(leaves);
@@ -130,16 +132,12 @@ static sp_status add_offers(sp_segments *s, size_t *room, size_t *count, sp_deli
 
 sp_status sp_deliver_all_steps(sp_segments *out, const sp_deliver_job *j)
 {
-	size_t *count = sp_alloc_array(SP_STEP_WAYS * j->fields->bixels->n_beams, sizeof *count);
-	size_t room = 0, n_less = 0;
-	sp_status st = SP_OK;
+	size_t room = 0;
+	sp_status st;
 
 	*out = (sp_segments){0};
-	if (!count)
-		return sp_fail(j->err, SP_NO_MEMORY, "no memory for segments");
-	if ((st = segments_from(out, &room, count, &n_less, j, 0.0)) != SP_OK)
+	if ((st = segments_from(out, &room, NULL, NULL, j, 0.0)) != SP_OK)
 		sp_segments_finish(out);
-	free(count);
 	return st;
 }
 

@@ -22,9 +22,6 @@
 /* Of the machine's most MU per degree: rounding a beam's MU must not pass it. */
 #define MOST_MU_SHARE 0.99
 
-/* What an evaluation's rounding leaves of a miss. */
-#define SAME_GY 0.005
-
 sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool correct)
 {
 	sp_plan_session *s = &j->session;
@@ -35,7 +32,7 @@ sp_status sp_deliver_judge(sp_limit_standing *out, sp_deliver_job *j, bool corre
 
 bool sp_deliver_breaks_limits(const sp_limit_standing *before, const sp_limit_standing *after)
 {
-	return after->worst_miss_gy > fmax(0.0, before->worst_miss_gy) + SAME_GY;
+	return after->worst_miss_gy > fmax(0.0, before->worst_miss_gy) + SP_EVALUATION_SAME;
 }
 
 static void scale_dose(sp_deliver_job *j, double factor)
